@@ -76,6 +76,9 @@
  *   - It opens only the model file it is given, with two exceptions. XNNPACK reads the
  *     CPU's description once per process. A session with `threads` 0 reads the process's
  *     CPU limit from /proc/self/cgroup and /sys/fs/cgroup.
+ *   - Opening a model with 8 MiB of weights or more packs them on two threads, if the
+ *     caller's affinity mask has two CPUs and the allocator is the default. The second
+ *     one ends before the call returns.
  *   - XNNPACK keeps the CPU's description, a few hundred bytes, until the process ends.
  *     Leak checkers show it as "still reachable".
  *   - Model files from untrusted sources are safe to open.

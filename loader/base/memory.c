@@ -1,18 +1,11 @@
-/* MAP_ANONYMOUS and madvise are not in POSIX. */
-#define _DEFAULT_SOURCE
 #include "loader/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
   ALIGNMENT = 64,
-  /* bytes from which a block is mapped: see map_block */
-  LARGE_BLOCK = 1 << 18,
-  /* bytes from which a block asks for huge pages: inference reads packed weights 1 to 2 %
-   * faster */
-  HUGE_PAGES_BLOCK = 1 << 22
+  LARGE_BLOCK = 1 << 18 /* bytes from which a block is the heap's, not malloc's */
 };
 
 /* Is directly before each block that is handed out. */
@@ -26,7 +19,10 @@ void mem_init(memory *m, const resnet_allocator *hooks, uint64_t budget) {
   memset(m, 0, sizeof *m);
   if (hooks) m->hooks = *hooks;
   m->budget = budget;
+  mem_heap_init(&m->heap);
 }
+
+void mem_keep_pages(memory *m, bool keeps) { mem_heap_keep(&m->heap, keeps); }
 
 bool mem_size_multiply(size_t a, size_t b, size_t *product) {
   if (b != 0 && a > SIZE_MAX / b) return false;
@@ -63,21 +59,8 @@ static const bool maps_blocks = true;
 static const bool maps_blocks = true;
 #endif
 
-/* Map a block, so that it returns to the kernel when it is released. Opening a model
- * releases as much as it keeps. glibc takes large blocks from the heap, where they leave
- * holes, once one was released (mallopt(3), M_MMAP_THRESHOLD). */
-static void *map_block(size_t size) {
-  void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) return NULL;
-#ifdef MADV_HUGEPAGE
-  /* only advice: failure is no error */
-  if (size >= HUGE_PAGES_BLOCK) (void)madvise(block, size, MADV_HUGEPAGE);
-#endif
-  return block;
-}
-
-static void *allocate_base(const memory *m, size_t size, bool mapped, bool cleared) {
-  if (mapped) return map_block(size);
+static void *allocate_base(memory *m, size_t size, bool mapped, bool cleared) {
+  if (mapped) return mem_heap_take(&m->heap, size, cleared);
   /* calloc uses the kernel's zero pages; a hook's memory must be cleared here */
   if (!m->hooks.allocate) return cleared ? calloc(1, size) : malloc(size);
   void *base = m->hooks.allocate(m->hooks.context, size);
@@ -117,7 +100,7 @@ void mem_release(memory *m, void *pointer) {
   memcpy(&h, (const char *)pointer - sizeof h, sizeof h);
   mem_unreserve(m, h.size);
   if (h.mapped)
-    (void)munmap(h.base, h.size);
+    mem_heap_give(&m->heap, h.base, h.size);
   else if (m->hooks.release)
     m->hooks.release(m->hooks.context, h.base);
   else

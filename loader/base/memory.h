@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loader/base/heap.h"
 #include "resnet.h"
 
 /* Thread-safe. Must outlive everything allocated from it. */
 typedef struct memory {
-  resnet_allocator hooks;      /* zero: malloc and free; large blocks are mapped */
+  resnet_allocator hooks; /* zero: malloc and free, and the heap for large blocks */
+  memory_heap heap;
   uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
   _Atomic uint64_t used, peak; /* bytes */
   _Atomic uint64_t refusals;   /* allocations that the budget did not allow */
@@ -44,6 +46,10 @@ void mem_release(memory *m, void *pointer);
 
 /* Copy the `size` bytes at `text` and append a NUL; NULL as above. */
 char *mem_copy_string(memory *m, const char *text, size_t size);
+
+/* Let large blocks reuse the pages of released ones while a model is opened; false:
+ * return all free pages to the system. */
+void mem_keep_pages(memory *m, bool keeps);
 
 /* Multiply; return false, and leave *product unchanged, if a * b overflows. */
 bool mem_size_multiply(size_t a, size_t b, size_t *product);

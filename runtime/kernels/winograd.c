@@ -126,7 +126,7 @@ static void transform_filters(const simd_set *simd, const plan_op *op, const flo
 
 static resnet_status pack_winograd(plan_op *op, memory *m, resnet_error *error) {
   const simd_set *simd = simd_fastest();
-  float *packed = mem_allocate(m, packed_size_winograd(op), 1);
+  float *packed = mem_allocate_unset(m, packed_size_winograd(op), 1);
   float *split = op->kernel == KERNEL_STEM ? split_filters(simd, op, m) : NULL;
   if (!packed || (op->kernel == KERNEL_STEM && !split)) {
     mem_release(m, packed);

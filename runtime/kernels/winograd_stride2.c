@@ -64,7 +64,7 @@ static resnet_status check_stride2(const plan_op *op, resnet_error *error) {
 static resnet_status pack_stride2(plan_op *op, memory *m, resnet_error *error) {
   const simd_set *simd = simd_fastest();
   const size_t c = op->in.c, panel = simd->panel;
-  float *packed = mem_allocate(m, packed_size_stride2(op), 1);
+  float *packed = mem_allocate_unset(m, packed_size_stride2(op), 1);
   if (!packed) return err_no_memory(error, "transformed weights");
   for (size_t o = 0; o < op->shape.c; o += panel) {
     const size_t count = op->shape.c - o < panel ? op->shape.c - o : panel;

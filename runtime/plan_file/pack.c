@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "loader/base/sort.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan_file/checksum.h"
+#include "runtime/plan_file/pack_ops.h"
 
 uint32_t plan_file_kernel_crc(const plan_op *op) {
   return plan_file_name_crc(kernel_table[op->kernel]->name);
@@ -139,31 +139,11 @@ static resnet_status check_ops(const plan *p, resnet_error *error) {
   return check_state(p, error);
 }
 
-static int by_weights(const void *a, const void *b) {
-  const plan_op *x = *(plan_op *const *)a, *y = *(plan_op *const *)b;
-  return x->weight_count < y->weight_count ? 1 : x->weight_count > y->weight_count ? -1 : 0;
-}
-
-/* Pack the largest weights first, while little else is packed: an op's weights are in
- * memory twice while they are packed. */
-static resnet_status pack_ops(plan *p, resnet_error *error) {
-  plan_op **order = mem_allocate(p->memory, p->op_count, sizeof(plan_op *));
-  if (!order) return err_no_memory(error, "the plan");
-  for (uint32_t i = 0; i < p->op_count; i++) order[i] = &p->ops[i];
-  sort_items(order, p->op_count, sizeof(plan_op *), by_weights);
-  resnet_status status = RESNET_OK;
-  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
-    const kernel *k = kernel_table[order[i]->kernel];
-    if (k->pack) status = k->pack(order[i], p->memory, error);
-  }
-  mem_release(p->memory, order);
-  return status;
-}
-
 resnet_status plan_file_pack(plan *p, const plan_file *f, const plan_options *options, char *notice,
                              size_t size, resnet_error *error) {
   resnet_status status = check_ops(p, error);
-  if (status != RESNET_OK || !f->bytes) return status == RESNET_OK ? pack_ops(p, error) : status;
+  if (status != RESNET_OK || !f->bytes)
+    return status == RESNET_OK ? plan_file_pack_ops(p, error) : status;
   plan_file_key key;
   char why[2 * PLAN_KEY_TEXT + 48];
   status = plan_file_key_make(&key, p->memory, options, error);
@@ -172,5 +152,5 @@ resnet_status plan_file_pack(plan *p, const plan_file *f, const plan_options *op
   (void)snprintf(notice, size,
                  "the plan file's weights were packed anew: %s; save it again to map it", why);
   status = verify_all_weights(f, error);
-  return status == RESNET_OK ? pack_ops(p, error) : status;
+  return status == RESNET_OK ? plan_file_pack_ops(p, error) : status;
 }

@@ -10,7 +10,7 @@
 
 #include "runtime/system/cgroup.h"
 
-static uint32_t allowed_cpus(void) {
+uint32_t cpu_allowed(void) {
 #if defined(__linux__)
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0)
@@ -21,6 +21,6 @@ static uint32_t allowed_cpus(void) {
 }
 
 uint32_t cpu_usable(void) {
-  const uint32_t allowed = allowed_cpus(), granted = cgroup_cpus("");
+  const uint32_t allowed = cpu_allowed(), granted = cgroup_cpus("");
   return granted < allowed ? granted : allowed;
 }
