@@ -34,8 +34,8 @@ configure_file(${PROJECT_SOURCE_DIR}/models/imagenet-labels.LICENSE
 set(RESNET_DEPS ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "The folder that tools/deps filled")
 mark_as_advanced(RESNET_DEPS)
 set(deps_prefix ${RESNET_DEPS}/prefix)
-# The system's XNNPACK may be several times slower than ours, and its pthreadpool spins
-# for tens of milliseconds: see tools/deps.
+# The system's XNNPACK may be several times slower than ours, and its pthreadpool waits
+# for threads that other programs keep from their CPU: see docs/install.md.
 if("$ENV{RESNET_SYSTEM_XNNPACK}" STREQUAL "1")
   set(system_xnnpack ON)
 else()
@@ -54,14 +54,18 @@ else()
   set(XNNPACK_INCLUDE_DIR ${deps_prefix}/include)
   set(XNNPACK_LIBRARY ${deps_prefix}/lib/libXNNPACK.a)
   set(XNNPACK_MICROKERNELS ${deps_prefix}/lib/libmicrokernels-prod.a)
-  set(PTHREADPOOL_LIBRARY ${deps_prefix}/lib/libpthreadpool.a)
   set(CPUINFO_LIBRARY ${deps_prefix}/lib/libcpuinfo.a)
   set(CPUINFO_INCLUDE_DIR ${deps_prefix}/include)
-endif()
-# A build without futexes, which ThreadSanitizer cannot see.
-set(tsan_pool ${RESNET_DEPS}/tsan/libpthreadpool.a)
-if(RESNET_SANITIZE MATCHES "thread" AND EXISTS ${tsan_pool})
-  set(PTHREADPOOL_LIBRARY ${tsan_pool})
+  set(pool ${RESNET_DEPS}/pool)
+  # A build that ThreadSanitizer follows.
+  if(RESNET_SANITIZE MATCHES "thread" AND EXISTS ${pool}-tsan)
+    set(pool ${pool}-tsan)
+  endif()
+  set(PTHREADPOOL_INCLUDE_DIR ${pool})
+  set(PTHREADPOOL_LIBRARY ${pool}/libpthreadpool.a)
+  # runtime/system/pthreadpool.c sees pthreadpool's structs as tools/deps compiled them.
+  set(pthreadpool_definitions PTHREADPOOL_USE_CPUINFO=0 PTHREADPOOL_USE_GCD=0
+    PTHREADPOOL_USE_EVENT=0 PTHREADPOOL_USE_FUTEX=0 PTHREADPOOL_USE_CONDVAR=0)
 endif()
 foreach(found XNNPACK_INCLUDE_DIR XNNPACK_LIBRARY PTHREADPOOL_LIBRARY CPUINFO_LIBRARY
     CPUINFO_INCLUDE_DIR)
@@ -90,5 +94,5 @@ list(FILTER RESNET_SHARED_LIBRARIES EXCLUDE REGEX "\\.a$")
 
 add_library(resnet_xnnpack INTERFACE)
 target_include_directories(resnet_xnnpack SYSTEM INTERFACE
-  ${XNNPACK_INCLUDE_DIR} ${CPUINFO_INCLUDE_DIR})
+  ${XNNPACK_INCLUDE_DIR} ${PTHREADPOOL_INCLUDE_DIR} ${CPUINFO_INCLUDE_DIR})
 target_link_libraries(resnet_xnnpack INTERFACE ${resnet_kernels} Threads::Threads m)

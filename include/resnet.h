@@ -634,12 +634,13 @@ RESNET_API void resnet_session_options_init(resnet_session_options *options);
  *
  * The session's threads:
  *   - They keep to the affinity mask that the caller has now, and are not pinned to one
- *     CPU each.
- *   - During a run they wait for each other by spinning. Where sessions or programs share
- *     CPUs, give each its own share, e.g. one thread per session. Otherwise all become
- *     many times slower.
- *   - After a run that closely followed another they spin for at most 25 ms of CPU time
- *     each, ready for the next. Otherwise they sleep between runs. */
+ *     CPU each. One that the system runs on the caller's CPU moves itself to another.
+ *   - A run does not wait for a thread that other programs keep from its CPU: the caller
+ *     computes that thread's part. It waits for a thread that has begun a part.
+ *   - They wait for each other by spinning for at most 50 us, then sleep. So they sleep
+ *     between runs.
+ *   - With the system's pthreadpool (RESNET_SYSTEM_XNNPACK) a run waits for all threads,
+ *     and they spin for tens of milliseconds. */
 RESNET_API resnet_status resnet_session_open(const resnet_model *model,
                                              const resnet_session_options *options,
                                              resnet_session **session, resnet_error *error);

@@ -28,8 +28,8 @@ void system_pool_stop(system_pool *pool);
  * one thread, and in a forked child. */
 pthreadpool_t system_pool_workers(const system_pool *pool);
 
-/* Send the workers to sleep. Otherwise they spin for the next task: on a Zen 4 for 0.1 ms
- * with pthreadpool from tools/deps, for 25 ms with others. */
+/* Send the workers to sleep. Otherwise they spin for the next task: for 50 us, or for
+ * tens of milliseconds where pthreadpool is the system's. */
 void system_pool_rest(const system_pool *pool);
 
 #endif

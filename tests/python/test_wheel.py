@@ -62,8 +62,8 @@ def sources() -> Iterator[Path]:
         "models/imagenet-labels.txt",
         "runtime",
         "tools/deps",
-        "tools/pthreadpool.patch",
         "build/deps/zip/lib/libzip.a",
+        "build/deps/pool",
         "build/deps/prefix/lib",
     ):
         path = ROOT / name
@@ -400,7 +400,6 @@ def test_the_sdist_holds_no_more_than_it_needs(built: Path) -> None:
         "LICENSE",
         "tree/LICENSE",
         "tree/tools/deps",
-        "tree/tools/pthreadpool.patch",
         "tree/include/resnet.h",
     } <= names
     unwanted = re.compile(

@@ -1,6 +1,6 @@
-/* resnet_run asks the system for nothing but waiting for its threads: it opens no file,
- * maps no memory, writes nothing. A child process forbids itself all other calls once its
- * session is open, then runs. */
+/* resnet_run asks the system for nothing but waiting for its threads and moving them to
+ * another CPU: it opens no file, maps no memory, writes nothing. A child process forbids
+ * itself all other calls once its session is open, then runs. */
 #define _DEFAULT_SOURCE /* syscall */
 
 #include <signal.h>
@@ -20,13 +20,16 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* Waiting for threads, waking them, yielding to them, the process (a forked child has no
- * threads), the time (if it is a system call at all), the end. */
+/* Waiting for threads, waking them, yielding to them, moving them to another CPU, the
+ * process (a forked child has no threads), the time and the CPU (if they are system calls
+ * at all), the end. */
 #ifndef __NR_clock_gettime64
 #define __NR_clock_gettime64 __NR_clock_gettime
 #endif
-static const uint32_t allowed[] = {__NR_futex,           __NR_sched_yield, __NR_clock_gettime,
-                                   __NR_clock_gettime64, __NR_getpid,      __NR_exit_group};
+static const uint32_t allowed[] = {
+    __NR_futex,     __NR_sched_yield,       __NR_clock_gettime,     __NR_clock_gettime64,
+    __NR_getcpu,    __NR_sched_getaffinity, __NR_sched_setaffinity, __NR_getpid,
+    __NR_exit_group};
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, FORBIDDEN_EXIT = 3 };
 
