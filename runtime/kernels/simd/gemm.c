@@ -13,7 +13,7 @@ enum {
   /* of a tile: its sums, ROWS x 2 vectors, leave enough registers for the factors */
   ROWS = REGISTERS >= 32 ? 8 : 6,
   FEW = 4,
-  LINE = 16,       /* floats of a cache line */
+  LINE = 16,         /* floats of a cache line */
   FETCHING_TILES = 4 /* at most; a power of two, like PANEL */
 };
 
@@ -62,7 +62,7 @@ INLINE vec broadcast(float x) { return x - (vec){0}; }
  * stack, even in the loop over k. In a separate function, no sum is in a register when
  * memcpy is called. */
 static ONCE void store_partial_tile(const panel *t, size_t row, size_t rows, size_t vectors,
-                            const float *sums) {
+                                    const float *sums) {
   const simd_epilogue *e = t->epilogue;
   const vec low = broadcast(e->low), high = broadcast(e->high);
   for (size_t r = 0; r < rows; r++)
@@ -113,8 +113,7 @@ INLINE void store_whole_rows(const panel *t, size_t row, size_t rows, size_t vec
     vec sum[2];
     for (size_t v = 0; v < vectors; v++) sum[v] = load(sums + v * WIDTH, WIDTH);
     if (shortcut)
-      for (size_t v = 0; v < vectors; v++)
-        sum[v] += load(shortcut + r * stride + v * WIDTH, WIDTH);
+      for (size_t v = 0; v < vectors; v++) sum[v] += load(shortcut + r * stride + v * WIDTH, WIDTH);
     for (size_t v = 0; v < vectors; v++)
       store(out + v * WIDTH, clamp_vec(sum[v], low, high), WIDTH);
   }
@@ -208,16 +207,32 @@ INLINE void multiply_small_tile(const panel *t, size_t row, size_t rows, size_t 
   float *out = t->epilogue ? sums : t->p.out + row * stride;
   if (t->epilogue) fetch_epilogue(t, row, rows, vectors);
   switch (rows) {
-    case 1: multiply_some_rows(t, row, 1, vectors, fetch, out, stride); break;
-    case 2: multiply_some_rows(t, row, 2, vectors, fetch, out, stride); break;
-    case 3: multiply_some_rows(t, row, 3, vectors, fetch, out, stride); break;
-    case 4: multiply_some_rows(t, row, 4, vectors, fetch, out, stride); break;
+  case 1:
+    multiply_some_rows(t, row, 1, vectors, fetch, out, stride);
+    break;
+  case 2:
+    multiply_some_rows(t, row, 2, vectors, fetch, out, stride);
+    break;
+  case 3:
+    multiply_some_rows(t, row, 3, vectors, fetch, out, stride);
+    break;
+  case 4:
+    multiply_some_rows(t, row, 4, vectors, fetch, out, stride);
+    break;
 #if REGISTERS >= 32
-    case 5: multiply_some_rows(t, row, 5, vectors, fetch, out, stride); break;
-    case 6: multiply_some_rows(t, row, 6, vectors, fetch, out, stride); break;
-    default: multiply_some_rows(t, row, 7, vectors, fetch, out, stride); break;
+  case 5:
+    multiply_some_rows(t, row, 5, vectors, fetch, out, stride);
+    break;
+  case 6:
+    multiply_some_rows(t, row, 6, vectors, fetch, out, stride);
+    break;
+  default:
+    multiply_some_rows(t, row, 7, vectors, fetch, out, stride);
+    break;
 #else
-    default: multiply_some_rows(t, row, 5, vectors, fetch, out, stride); break;
+  default:
+    multiply_some_rows(t, row, 5, vectors, fetch, out, stride);
+    break;
 #endif
   }
   if (t->epilogue && t->last < WIDTH)
@@ -339,6 +354,7 @@ static void multiply_epilogue(const simd_product *p, const simd_epilogue *epilog
 }
 
 const simd_gemm SIMD_INSTANCE(gemm) = {
+    .rows = ROWS,
     .multiply = multiply_products,
     .multiply_epilogue = multiply_epilogue,
 };

@@ -42,6 +42,8 @@ typedef struct simd_epilogue {
 } simd_epilogue;
 
 typedef struct simd_gemm {
+  size_t rows; /* that are multiplied at once: fastest where this divides their number */
+
   /* Compute p->count products. This writes whole vectors: out_stride is at least o
    * rounded up to half a panel. */
   void (*multiply)(const simd_product *p, size_t rows);
