@@ -136,10 +136,11 @@ static void find_taps(const plan_op *op, const float *image, size_t row, size_t 
   const size_t top = row * w->stride_h - w->pad_top, left = column * w->stride_w - w->pad_left;
   for (size_t i = 0; i < w->kernel_h; i++) {
     const size_t y = top + i * w->dilation_h;
-    const float *line = image + y * op->in.w * op->in.c;
+    const bool inside = y < op->in.h;
+    const float *line = inside ? image + y * op->in.w * op->in.c : zeros;
     for (size_t j = 0; j < w->kernel_w; j++, pointers += rows) {
       const size_t x = left + j * w->dilation_w;
-      *pointers = y < op->in.h && x < op->in.w ? line + x * op->in.c : zeros;
+      *pointers = inside && x < op->in.w ? line + x * op->in.c : zeros;
     }
   }
 }

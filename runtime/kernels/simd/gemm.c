@@ -35,7 +35,7 @@ typedef struct prefetch {
   size_t step;
 } prefetch;
 
-/* Of a function whose code exists once, though some callers pass constants. */
+/* For functions whose code exists once, though some callers pass constants. */
 #if defined(__clang__)
 #define ONCE __attribute__((noinline))
 #else
@@ -149,8 +149,9 @@ INLINE void find_rows(const panel *t, size_t tap, size_t row, size_t rows, bool 
   }
 }
 
-/* Compute the sums of rows x (vectors * WIDTH) elements in registers. rows, vectors, lines
- * and plain are constants after inlining; a plain product has one tap and no epilogue.
+/* Compute the sums of rows x (vectors * WIDTH) elements in registers. rows, vectors,
+ * lines and plain are constants after inlining; a plain product has one tap and no
+ * epilogue.
  *
  * Rows are the outer loop: one broadcast is alive at a time, so it, the sums and the
  * columns fit the registers. With vectors as the outer loop, GCC keeps all broadcasts of
