@@ -124,14 +124,7 @@ static void close_xnnpack(kernel_state *state) {
 }
 
 static void describe_xnnpack(const plan_op *op, char *text, size_t size) {
-  bool linear =
-      op->in.h == 1 && op->in.w == 1 && op->window.kernel_h == 1 && op->window.kernel_w == 1;
-  if (linear)
-    describe_append(text, size, "fully connected");
-  else
-    describe_window(op, text, size);
-  if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
-  if (op->winograd_unsafe) describe_append(text, size, " (dynamic range too wide for winograd)");
+  describe_convolution(op, text, size);
   describe_clamp(op, text, size);
 }
 

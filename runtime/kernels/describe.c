@@ -43,3 +43,13 @@ void describe_window(const plan_op *op, char *text, size_t size) {
   if (w->dilation_h != 1 || w->dilation_w != 1)
     describe_append(text, size, " dilation %u,%u", w->dilation_h, w->dilation_w);
 }
+
+void describe_convolution(const plan_op *op, char *text, size_t size) {
+  const graph_window *w = &op->window;
+  if (op->in.h == 1 && op->in.w == 1 && w->kernel_h == 1 && w->kernel_w == 1)
+    describe_append(text, size, "fully connected");
+  else
+    describe_window(op, text, size);
+  if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
+  if (op->winograd_unsafe) describe_append(text, size, " (dynamic range too wide for winograd)");
+}

@@ -14,6 +14,10 @@ void describe_clamp(const plan_op *op, char *text, size_t size);
 /* Append e.g. "3x3 stride 2 pad 1,1,1,1 dilation 2" for the op's window. */
 void describe_window(const plan_op *op, char *text, size_t size);
 
+/* Append "fully connected" or the window, then the groups, and why a 3x3 convolution
+ * cannot use Winograd's algorithm. */
+void describe_convolution(const plan_op *op, char *text, size_t size);
+
 /* Return "identity", "projection", "option A", "pool", or "elementwise" for an addition
  * outside of blocks. */
 const char *describe_shortcut(const plan_op *op);

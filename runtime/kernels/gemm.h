@@ -3,8 +3,8 @@
 
 #include "runtime/kernels/kernel.h"
 
-/* Return true for a 1x1 convolution of stride 1 without padding, of one group and more
- * than one pixel. */
+/* Return true for a convolution of at most 1,024 taps, of any stride, dilation and
+ * padding, with one group or with at least 4 output channels in each. */
 bool kernel_gemm_applies(const plan_op *conv);
 
 #endif

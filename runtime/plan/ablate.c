@@ -257,8 +257,9 @@ static uint32_t find_class_layer(const plan *p) {
       makes_probabilities(&p->ops[p->output]) ? p->ops[p->output].input[0] : p->output;
   const plan_op *op = &p->ops[i];
   const graph_window *w = &op->window;
-  const bool pixelwise = op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 &&
-                         w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 &&
+  const bool pixelwise = (op->kernel == KERNEL_CONV || op->kernel == KERNEL_GEMM) &&
+                         op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 &&
+                         w->stride_h == 1 && w->stride_w == 1 &&
                          !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right);
   if (!pixelwise || op->gates || clamps(op)) return RESNET_NO_INDEX;
   return p->ops[op->input[0]].kernel == KERNEL_GLOBAL_AVERAGE_POOL ? i : RESNET_NO_INDEX;

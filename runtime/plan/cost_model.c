@@ -46,7 +46,11 @@ static void predict_xnnpack(const layer *l, plan_candidate *c) {
 
 static void predict_gemm(const layer *l, plan_candidate *c) {
   c->bytes = l->bytes;
-  c->cost = direct_products(l) * l->k->product + fetch_cost(l, l->bytes, l->k->starving_bytes);
+  /* a group of no more than a vector is packed as one */
+  const double vector = l->k->panel / 2,
+               out = l->out <= vector ? vector : rounded(l->out, l->k->panel);
+  const double products = l->pixels * l->taps * l->in * l->groups * out;
+  c->cost = products * l->k->product + fetch_cost(l, l->bytes, l->k->starving_bytes);
 }
 
 /* Predict Winograd's algorithm with tiles of out_tile outputs: `products` for each tile

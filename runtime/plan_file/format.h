@@ -48,7 +48,7 @@ enum {
   /* Raise it when the layout changes. Older files are refused by name. */
   PLAN_FORMAT = 5,
   /* Raise it when a kernel of ours packs differently. Older files are packed again. */
-  PLAN_PACKING = 1,
+  PLAN_PACKING = 2,
   PLAN_ALIGNMENT = 64,
   PLAN_MAGIC_SIZE = 8,
   /* Bytes; ResNet-50 takes 14 kB. Limits the time to find a wrong CRC. */

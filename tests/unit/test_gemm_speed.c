@@ -106,7 +106,14 @@ static const simd_set *find_set(const char *name) {
 }
 
 static void run(task what, const peak *p, const simd_gemm *f) {
-  const simd_product product = {a, C, packed, C, O, out, O, 1, 0, 0, 0, false};
+  const simd_product product = {.a = a,
+                                .a_stride = C,
+                                .packed = packed,
+                                .c = C,
+                                .o = O,
+                                .out = out,
+                                .out_stride = O,
+                                .count = 1};
   const simd_epilogue epilogue = {bias, NULL, 0.0f, 1e9f};
   if (what == MULTIPLY) f->multiply(&product, ROWS);
   if (what == MULTIPLY_EPILOGUE) f->multiply_epilogue(&product, &epilogue, ROWS);

@@ -462,7 +462,11 @@ static void test_pointwise_adds_shortcut(void **unused) {
 static void test_packed_weights_beyond_the_address_space_are_refused(void **unused) {
   (void)unused;
   static char name[] = "big";
-  const plan_op conv = {.name = name, .in = {9, 9, UINT32_MAX}, .shape = {9, 9, UINT32_MAX}};
+  const plan_op conv = {.name = name,
+                        .in = {9, 9, UINT32_MAX},
+                        .shape = {9, 9, UINT32_MAX},
+                        .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                        .groups = 1};
   const plan_kernel own[] = {KERNEL_WINOGRAD, KERNEL_WINOGRAD_STRIDE2, KERNEL_STEM, KERNEL_GEMM};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     resnet_error error;
@@ -519,13 +523,13 @@ static void test_winograd_is_avoided_where_weights_forbid_it(void **unused) {
                    KERNEL_WINOGRAD);
   assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
                    KERNEL_WINOGRAD);
-  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_CONV);
-  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_CONV);
+  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_GEMM);
+  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_GEMM);
   for (size_t i = 0; i < 3; i++) {
     assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
-                     KERNEL_CONV);
+                     KERNEL_GEMM);
     assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL),
-                     KERNEL_CONV);
+                     KERNEL_GEMM);
   }
 }
 

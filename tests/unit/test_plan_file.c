@@ -144,7 +144,7 @@ static void the_network_of_own_kernels_has_them_all(void **state) {
   for (uint32_t i = 0; i < model->plan.op_count; i++) {
     const plan_op *op = &model->plan.ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) forms |= 1U << op->form;
-    uneven = uneven || (op->winograd_unsafe && op->kernel == KERNEL_CONV);
+    uneven = uneven || (op->winograd_unsafe && op->kernel == KERNEL_GEMM);
     adds = adds || (op->kernel == KERNEL_GEMM && op->input_count == 2);
   }
   assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);

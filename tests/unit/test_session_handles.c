@@ -161,7 +161,7 @@ static void switches_are_named(void **state) {
  * several samples can be made smaller. */
 static void session_beyond_the_budget_is_a_limit(void **state) {
   handles *h = *state;
-  for (uint32_t batch = 1; batch <= 8; batch += 7) {
+  for (uint32_t batch = 1; batch <= 64; batch += 63) {
     size_t refused = 0;
     resnet_status status = RESNET_ERROR_LIMIT;
     for (uint64_t budget = 20000; status != RESNET_OK; budget += 512) {

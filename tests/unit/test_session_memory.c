@@ -53,10 +53,10 @@ static const layers kinds[] = {
     {3, 1, 32, 8, 14, 20}, {11, 1, 4, 2, 24, 4},   {3, 1, 300, 1, 1, 2},
 };
 
-static resnet_model *open_direct(const buffer *file, uint64_t budget) {
+static resnet_model *open_xnnpack(const buffer *file, uint64_t budget) {
   resnet_model_options options;
   resnet_model_options_init(&options);
-  options.conv = RESNET_CONV_DIRECT;
+  options.conv = RESNET_CONV_XNNPACK;
   options.max_memory_bytes = budget;
   return plan_open(file, &options);
 }
@@ -86,7 +86,7 @@ static void tables_count_in_the_budget(void **state) {
     resnet_session *session = NULL;
     resnet_model_options options;
     resnet_model_options_init(&options);
-    options.conv = RESNET_CONV_DIRECT;
+    options.conv = RESNET_CONV_XNNPACK;
     options.allocator = (resnet_allocator){&hooked, hook_allocate, hook_release};
     resnet_model *model = plan_open(&file, &options);
     const size_t before = allocated() - hooked;
@@ -108,7 +108,7 @@ static void refusal_comes_before_the_tables(void **state) {
   buffer file = make(&deep);
   resnet_model_options options;
   resnet_model_options_init(&options);
-  options.conv = RESNET_CONV_DIRECT;
+  options.conv = RESNET_CONV_XNNPACK;
   options.max_memory_bytes = UINT64_C(100) << 20;
   resnet_model *model = NULL;
   resnet_error error;
@@ -125,7 +125,7 @@ static void sessions_share_the_budget(void **state) {
   (void)state;
   const layers few = {3, 1, 1, 1, 120, 20};
   buffer file = make(&few);
-  resnet_model *model = open_direct(&file, UINT64_C(60) << 20);
+  resnet_model *model = open_xnnpack(&file, UINT64_C(60) << 20);
   resnet_session *sessions[3] = {NULL, NULL, NULL};
   resnet_error error;
   assert_int_equal(resnet_session_open(model, NULL, &sessions[0], NULL), RESNET_OK);

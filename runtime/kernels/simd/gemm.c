@@ -12,49 +12,72 @@
 enum {
   /* of a tile: its sums, ROWS x 2 vectors, leave enough registers for the factors */
   ROWS = REGISTERS >= 32 ? 8 : 6,
-  LINE = 16, /* floats of a cache line */
-  PANEL_LINES = PANEL / LINE
+  FEW = 4,
+  LINE = 16,         /* floats of a cache line */
+  FETCHING_TILES = 4 /* at most; a power of two, like PANEL */
 };
 
-/* One panel's product. `epilogue` is NULL or points to the panel's own columns; its bias
- * always has PANEL floats. `last` is the number of floats in the last vector. */
+/* One panel's product. */
 typedef struct panel {
   simd_product p;
+  size_t taps;
+  size_t columns; /* of the packed panel */
+  /* NULL, or with the panel's own columns; its bias always has PANEL floats */
   const simd_epilogue *epilogue;
-  size_t last;
+  size_t last;       /* floats in the last vector of the output */
+  const float *next; /* the panel to prefetch; NULL: none */
 } panel;
 
-typedef struct limits {
-  vec low, high;
-} limits;
+/* What a tile prefetches while it is computed: `lines` cache lines at `next`, which moves
+ * on by `step` floats with each input channel. */
+typedef struct prefetch {
+  const float *next;
+  size_t step;
+} prefetch;
 
-INLINE limits read_limits(const simd_epilogue *e) {
-  return (limits){(vec){0} + e->low, (vec){0} + e->high};
+/* For functions whose code exists once, though some callers pass constants. */
+#if defined(__clang__)
+#define ONCE __attribute__((noinline))
+#else
+#define ONCE __attribute__((noinline, noclone))
+#endif
+
+/* Copy `count` floats, which need not be constant. */
+INLINE vec load_some(const float *x, size_t count) {
+  return count == WIDTH ? load(x, WIDTH) : load(x, count);
 }
 
-INLINE void store_vector(const panel *t, size_t at, vec sum, limits range, size_t count) {
-  const float *shortcut = t->epilogue->shortcut;
-  if (shortcut) sum += load(shortcut + at, count);
-  store(t->p.out + at, clamp_vec(sum, range.low, range.high), count);
+INLINE void store_some(float *x, vec v, size_t count) {
+  if (count == WIDTH)
+    store(x, v, WIDTH);
+  else
+    store(x, v, count);
 }
+
+/* Return a vector of x. Subtracting zero changes no number, so it costs nothing. */
+INLINE vec broadcast(float x) { return x - (vec){0}; }
 
 /* Apply the epilogue to a tile whose last vector is not whole, from its sums in memory.
  * Copying part of a vector calls memcpy, and GCC keeps sums that outlive a call on the
  * stack, even in the loop over k. In a separate function, no sum is in a register when
  * memcpy is called. */
-static __attribute__((noinline)) void store_partial_tile(const panel *t, size_t row, size_t rows,
-                                                         size_t vectors, const float *sums) {
-  const limits range = read_limits(t->epilogue);
-  for (size_t r = 0; r < rows; r++, sums += vectors * WIDTH) {
-    const size_t at = (row + r) * t->p.out_stride, last = (vectors - 1) * WIDTH;
-    if (vectors == 2) store_vector(t, at, load(sums, WIDTH), range, WIDTH);
-    store_vector(t, at + last, load(sums + last, WIDTH), range, t->last);
-  }
+static ONCE void store_partial_tile(const panel *t, size_t row, size_t rows, size_t vectors,
+                                    const float *sums) {
+  const simd_epilogue *e = t->epilogue;
+  const vec low = broadcast(e->low), high = broadcast(e->high);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t v = 0; v < vectors; v++, sums += WIDTH) {
+      const size_t at = (row + r) * t->p.out_stride + v * WIDTH;
+      const size_t count = v + 1 < vectors ? WIDTH : t->last;
+      vec sum = load(sums, WIDTH);
+      if (e->shortcut) sum += load_some(e->shortcut + at, count);
+      store_some(t->p.out + at, clamp_vec(sum, low, high), count);
+    }
 }
 
 INLINE void store_tile(float *out, size_t stride, size_t rows, size_t vectors, vec sum[ROWS][2]) {
-  for (size_t r = 0; r < rows; r++)
-    for (size_t v = 0; v < vectors; v++) store(out + r * stride + v * WIDTH, sum[r][v], WIDTH);
+  for (size_t r = 0; r < rows; r++, out += stride)
+    for (size_t v = 0; v < vectors; v++) store(out + v * WIDTH, sum[r][v], WIDTH);
 }
 
 INLINE void store_finished_tile(const panel *t, size_t row, size_t rows, size_t vectors,
@@ -65,103 +88,258 @@ INLINE void store_finished_tile(const panel *t, size_t row, size_t rows, size_t 
     store_partial_tile(t, row, rows, vectors, sums);
     return;
   }
-  const limits range = read_limits(t->epilogue);
+  /* a store may change any object, as far as the compiler knows: read them all before */
+  const vec low = broadcast(t->epilogue->low), high = broadcast(t->epilogue->high);
+  const size_t stride = t->p.out_stride;
+  float *out = t->p.out + row * stride;
+  if (t->epilogue->shortcut) {
+    const float *shortcut = t->epilogue->shortcut + row * stride;
+    for (size_t r = 0; r < rows; r++, shortcut += stride)
+      for (size_t v = 0; v < vectors; v++) sum[r][v] += load(shortcut + v * WIDTH, WIDTH);
+  }
   for (size_t r = 0; r < rows; r++)
+    for (size_t v = 0; v < vectors; v++) sum[r][v] = clamp_vec(sum[r][v], low, high);
+  store_tile(out, stride, rows, vectors, sum);
+}
+
+/* Apply the epilogue to rows of whole vectors, from their sums in memory. */
+INLINE void store_whole_rows(const panel *t, size_t row, size_t rows, size_t vectors,
+                             const float *sums) {
+  const vec low = broadcast(t->epilogue->low), high = broadcast(t->epilogue->high);
+  const size_t stride = t->p.out_stride;
+  const float *shortcut = t->epilogue->shortcut ? t->epilogue->shortcut + row * stride : NULL;
+  float *out = t->p.out + row * stride;
+  for (size_t r = 0; r < rows; r++, out += stride, sums += vectors * WIDTH) {
+    vec sum[2];
+    for (size_t v = 0; v < vectors; v++) sum[v] = load(sums + v * WIDTH, WIDTH);
+    if (shortcut)
+      for (size_t v = 0; v < vectors; v++) sum[v] += load(shortcut + r * stride + v * WIDTH, WIDTH);
     for (size_t v = 0; v < vectors; v++)
-      store_vector(t, (row + r) * t->p.out_stride + v * WIDTH, sum[r][v], range, WIDTH);
+      store(out + v * WIDTH, clamp_vec(sum[v], low, high), WIDTH);
+  }
+}
+
+INLINE void fetch_rows(const float *x, size_t stride, size_t rows, size_t count, int write) {
+  for (size_t r = 0; r < rows; r++, x += stride)
+    for (size_t k = 0; k < count; k += LINE)
+      if (write)
+        __builtin_prefetch(x + k, 1);
+      else
+        __builtin_prefetch(x + k);
 }
 
 /* Prefetch what store_finished_tile will read and write, before the sums are computed. */
 INLINE void fetch_epilogue(const panel *t, size_t row, size_t rows, size_t vectors) {
-  for (size_t r = 0; r < rows; r++)
-    for (size_t k = 0; k < vectors * WIDTH; k += LINE) {
-      const size_t at = (row + r) * t->p.out_stride + k;
-      if (t->epilogue->shortcut) __builtin_prefetch(t->epilogue->shortcut + at);
-      __builtin_prefetch(t->p.out + at, 1);
-    }
+  const size_t stride = t->p.out_stride;
+  const float *shortcut = t->epilogue->shortcut;
+  if (shortcut) fetch_rows(shortcut + row * stride, stride, rows, vectors * WIDTH, 0);
+  fetch_rows(t->p.out + row * stride, stride, rows, vectors * WIDTH, 1);
 }
 
-/* Compute rows x (vectors * WIDTH) of a product in registers; rows and vectors are
- * constants after inlining. Meanwhile prefetch `lines` cache lines into L2, from `next`
- * on, for each of the c input channels.
+/* Find a tile's rows of one tap. `plain` is constant: a product without a table of
+ * pointers. */
+INLINE void find_rows(const panel *t, size_t tap, size_t row, size_t rows, bool plain,
+                      const float *x[ROWS]) {
+  if (!plain && t->p.rows) {
+    const float *const *pointers = t->p.rows + tap * t->p.rows_stride + row;
+    for (size_t r = 0; r < rows; r++) x[r] = pointers[r] + t->p.rows_offset;
+  } else {
+    const float *a = t->p.a + row * t->p.a_stride;
+    for (size_t r = 0; r < rows; r++) x[r] = a + r * t->p.a_stride;
+  }
+}
+
+/* Compute the sums of rows x (vectors * WIDTH) elements in registers. rows, vectors,
+ * lines and plain are constants after inlining; a plain product has one tap and no
+ * epilogue.
  *
  * Rows are the outer loop: one broadcast is alive at a time, so it, the sums and the
  * columns fit the registers. With vectors as the outer loop, GCC keeps all broadcasts of
  * both passes and moves 3 of AVX2's 12 sums to the stack: a factor of two to three.
  * tests/kernels checks that no sum is on the stack. */
-INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors,
-                          const float *next, size_t lines) {
-  const float *a = t->p.a + row * t->p.a_stride, *b = t->p.packed;
-  const size_t c = t->p.c, stride = t->p.a_stride;
-  vec sum[ROWS][2];
-  if (t->epilogue) fetch_epilogue(t, row, rows, vectors);
+INLINE void multiply_rows(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch,
+                          size_t lines, bool plain, vec sum[ROWS][2]) {
+  const float *b = t->p.packed;
+  const size_t c = t->p.c, columns = vectors == 2 ? PANEL : t->columns;
   for (size_t v = 0; v < vectors; v++) {
-    const vec start = t->epilogue ? load(t->epilogue->bias + v * WIDTH, WIDTH) : (vec){0};
+    const bool biased = !plain && t->epilogue;
+    const vec start = biased ? load(t->epilogue->bias + v * WIDTH, WIDTH) : (vec){0};
     for (size_t r = 0; r < rows; r++) sum[r][v] = start;
   }
-  for (size_t k = 0; k < c; k++, b += PANEL) {
-    for (size_t line = 0; line < lines; line++)
-      __builtin_prefetch(next + (k * lines + line) * LINE, 0, 2);
-    vec column[2];
-    for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH, WIDTH);
-    for (size_t r = 0; r < rows; r++)
-      for (size_t v = 0; v < vectors; v++) sum[r][v] += a[r * stride + k] * column[v];
+  for (size_t tap = 0; tap < (plain ? 1 : t->taps); tap++) {
+    const float *x[ROWS];
+    find_rows(t, tap, row, rows, plain, x);
+    for (size_t k = 0; k < c; k++, b += columns) {
+      for (size_t line = 0; line < lines; line++)
+        __builtin_prefetch(fetch.next + line * LINE, 0, 2);
+      if (lines) fetch.next += fetch.step;
+      vec column[2];
+      for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH, WIDTH);
+      for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++) sum[r][v] += x[r][k] * column[v];
+    }
   }
-  if (t->epilogue)
-    store_finished_tile(t, row, rows, vectors, sum);
-  else
+}
+
+/* Compute a tile of a frequent size, which `rows` is. */
+INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch,
+                          size_t lines, bool plain) {
+  vec sum[ROWS][2];
+  if (!plain) fetch_epilogue(t, row, rows, vectors);
+  multiply_rows(t, row, rows, vectors, fetch, lines, plain, sum);
+  if (plain)
     store_tile(t->p.out + row * t->p.out_stride, t->p.out_stride, rows, vectors, sum);
+  else
+    store_finished_tile(t, row, rows, vectors, sum);
 }
 
-/* Compute the first tiles, which prefetch the next panel early; return their rows. Two
- * tiles fetch half each where a panel has two lines for each input channel. */
-INLINE size_t fetching_tiles(const panel *t, size_t rows, size_t vectors) {
-  enum { FIRST = (PANEL_LINES + 1) / 2, SECOND = PANEL_LINES - FIRST };
-  const float *next = t->p.packed + t->p.c * PANEL;
-  if (!t->p.fetch || rows < ROWS) return 0;
-  if (rows < 2 * ROWS) {
-    multiply_tile(t, 0, ROWS, vectors, next, PANEL_LINES);
-    return ROWS;
-  }
-  multiply_tile(t, 0, ROWS, vectors, next, FIRST);
-  multiply_tile(t, ROWS, ROWS, vectors, next + t->p.c * FIRST * LINE, SECOND);
-  return 2 * ROWS;
+INLINE void multiply_some_rows(const panel *t, size_t row, size_t rows, size_t vectors,
+                               prefetch fetch, float *out, size_t stride) {
+  vec sum[ROWS][2];
+  multiply_rows(t, row, rows, vectors, fetch, 1, false, sum);
+  store_tile(out, stride, rows, vectors, sum);
 }
 
-INLINE void multiply_panel(const panel *t, size_t rows, size_t vectors) {
-  size_t r = fetching_tiles(t, rows, vectors);
-  for (; r + ROWS <= rows; r += ROWS) multiply_tile(t, r, ROWS, vectors, NULL, 0);
-  if (r + 4 <= rows) {
-    multiply_tile(t, r, 4, vectors, NULL, 0);
-    r += 4;
+/* Compute a tile of fewer rows than ROWS, with an epilogue or without. */
+INLINE void multiply_small_tile(const panel *t, size_t row, size_t rows, size_t vectors,
+                                prefetch fetch) {
+  float sums[ROWS * PANEL];
+  const size_t stride = t->epilogue ? vectors * WIDTH : t->p.out_stride;
+  float *out = t->epilogue ? sums : t->p.out + row * stride;
+  if (t->epilogue) fetch_epilogue(t, row, rows, vectors);
+  switch (rows) {
+  case 1:
+    multiply_some_rows(t, row, 1, vectors, fetch, out, stride);
+    break;
+  case 2:
+    multiply_some_rows(t, row, 2, vectors, fetch, out, stride);
+    break;
+  case 3:
+    multiply_some_rows(t, row, 3, vectors, fetch, out, stride);
+    break;
+  case 4:
+    multiply_some_rows(t, row, 4, vectors, fetch, out, stride);
+    break;
+#if REGISTERS >= 32
+  case 5:
+    multiply_some_rows(t, row, 5, vectors, fetch, out, stride);
+    break;
+  case 6:
+    multiply_some_rows(t, row, 6, vectors, fetch, out, stride);
+    break;
+  default:
+    multiply_some_rows(t, row, 7, vectors, fetch, out, stride);
+    break;
+#else
+  default:
+    multiply_some_rows(t, row, 5, vectors, fetch, out, stride);
+    break;
+#endif
   }
-  if (r + 2 <= rows) {
-    multiply_tile(t, r, 2, vectors, NULL, 0);
-    r += 2;
+  if (t->epilogue && t->last < WIDTH)
+    store_partial_tile(t, row, rows, vectors, sums);
+  else if (t->epilogue)
+    store_whole_rows(t, row, rows, vectors, sums);
+}
+
+static ONCE void small_tile_2(const panel *t, size_t row, size_t rows, prefetch fetch) {
+  multiply_small_tile(t, row, rows, 2, fetch);
+}
+
+static ONCE void small_tile_1(const panel *t, size_t row, size_t rows, prefetch fetch) {
+  multiply_small_tile(t, row, rows, 1, fetch);
+}
+
+INLINE void small_tile(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch) {
+  if (vectors == 2)
+    small_tile_2(t, row, rows, fetch);
+  else
+    small_tile_1(t, row, rows, fetch);
+}
+
+/* Return the rows of the next tile. A tile of few rows waits for its own additions and
+ * takes as long as one of FEW, so a whole tile leaves none that is smaller. */
+INLINE size_t tile_rows(size_t left) {
+  if (left >= ROWS + FEW || left == ROWS) return ROWS;
+  return left < ROWS ? left : (left + 1) / 2;
+}
+
+/* Return the number of tiles among which the next panel's lines are divided evenly, so
+ * that memory does not idle. */
+INLINE size_t fetching_tiles(const panel *t, size_t rows) {
+  const size_t tiles = (rows + ROWS - 1) / ROWS;
+  if (!t->next || rows < FEW) return 0; /* few rows leave prefetching to the CPU */
+  return tiles >= FETCHING_TILES ? FETCHING_TILES : tiles >= 2 ? 2 : 1;
+}
+
+/* Compute the tiles that prefetch the next panel; return their rows. A single tile
+ * prefetches up to two lines at once. */
+INLINE size_t multiply_fetching(const panel *t, size_t rows, size_t vectors, bool plain) {
+  const size_t tiles = fetching_tiles(t, rows);
+  size_t row = 0;
+  if (tiles == 0) return 0;
+  prefetch fetch = {t->next, t->columns / tiles};
+  for (size_t tile = 0; tile < tiles; tile++) {
+    const size_t n = tile_rows(rows - row);
+    if (n < ROWS)
+      small_tile(t, row, n, vectors, fetch);
+    else if (plain && vectors * WIDTH >= 2 * LINE && tiles == 1)
+      multiply_tile(t, row, ROWS, vectors, fetch, 2, plain);
+    else
+      multiply_tile(t, row, ROWS, vectors, fetch, 1, plain);
+    fetch.next += t->taps * t->p.c * fetch.step;
+    row += n;
   }
-  if (r < rows) multiply_tile(t, r, 1, vectors, NULL, 0);
+  return row;
+}
+
+INLINE void multiply_panel(const panel *t, size_t rows, size_t vectors, bool plain) {
+  const prefetch nothing = {t->p.packed, 0};
+  size_t row = multiply_fetching(t, rows, vectors, plain);
+  for (; tile_rows(rows - row) == ROWS; row += ROWS)
+    multiply_tile(t, row, ROWS, vectors, nothing, 0, plain);
+  if (rows - row == FEW) {
+    multiply_tile(t, row, FEW, vectors, nothing, 0, plain);
+    row += FEW;
+  }
+  while (row < rows) {
+    const size_t n = tile_rows(rows - row);
+    small_tile(t, row, n, vectors, nothing);
+    row += n;
+  }
+}
+
+/* Compute the panel's columns, `count` or fewer, and go on to the next panel. */
+INLINE void multiply_columns(panel *t, size_t rows, size_t count, bool more, bool plain) {
+  const float *next = t->p.packed + t->taps * t->p.c * t->columns;
+  t->next = t->p.fetch && more ? next : NULL;
+  if (count > WIDTH)
+    multiply_panel(t, rows, 2, plain);
+  else
+    multiply_panel(t, rows, 1, plain);
+  t->p.packed = next;
+  t->p.out += PANEL;
 }
 
 static void multiply_products(const simd_product *p, size_t rows) {
-  panel t = {*p, NULL, WIDTH};
+  panel t = {.p = *p, .taps = 1, .columns = PANEL, .last = WIDTH};
+  t.p.rows = NULL;
   for (size_t i = 0; i < p->count; i++) {
     t.p.a = p->a + i * p->a_next;
     t.p.packed = p->packed + i * p->packed_next;
     t.p.out = p->out + i * p->out_next;
-    for (size_t k = 0; k < p->o; k += PANEL) {
-      if (p->o - k > WIDTH)
-        multiply_panel(&t, rows, 2);
-      else
-        multiply_panel(&t, rows, 1);
-      t.p.packed += p->c * PANEL;
-      t.p.out += PANEL;
-    }
+    for (size_t k = 0; k < p->o; k += PANEL)
+      multiply_columns(&t, rows, p->o - k, p->o - k > PANEL || i + 1 < p->count, true);
   }
 }
 
 static void multiply_epilogue(const simd_product *p, const simd_epilogue *epilogue, size_t rows) {
   simd_epilogue here = *epilogue;
-  panel t = {*p, &here, WIDTH};
+  panel t = {.p = *p,
+             .taps = p->rows ? p->taps : 1,
+             .columns = p->half_panel ? WIDTH : PANEL,
+             .epilogue = &here,
+             .last = WIDTH};
   float bias[PANEL] = {0};
   for (size_t k = 0; k < p->o; k += PANEL) {
     const size_t count = p->o - k;
@@ -170,18 +348,14 @@ static void multiply_epilogue(const simd_product *p, const simd_epilogue *epilog
       here.bias = bias;
       t.last = count > WIDTH ? count - WIDTH : count;
     }
-    if (count > WIDTH)
-      multiply_panel(&t, rows, 2);
-    else
-      multiply_panel(&t, rows, 1);
-    t.p.packed += p->c * PANEL;
-    t.p.out += PANEL;
+    multiply_columns(&t, rows, count, count > PANEL, false);
     here.bias += PANEL;
     if (here.shortcut) here.shortcut += PANEL;
   }
 }
 
 const simd_gemm SIMD_INSTANCE(gemm) = {
+    .rows = ROWS,
     .multiply = multiply_products,
     .multiply_epilogue = multiply_epilogue,
 };
