@@ -10,6 +10,9 @@ typedef struct plan_cost_constants {
   /* output channels that XNNPACK's and our kernels compute at once */
   double panel;
   double product;   /* a multiply-accumulate of our own gemm */
+  double grouped;   /* a multiply-accumulate of our grouped convolution */
+  double spread;    /* spreading an input once for one of its group's channels */
+  double depthwise; /* an output of our depthwise convolution, beside its products */
   double transform; /* transforming a value of a tile, in or out */
   double addition;  /* adding a value of a shortcut separately */
   double weight;    /* reading a byte of weights in XNNPACK */

@@ -1,5 +1,6 @@
 #include "runtime/plan/cost_model.h"
 
+#include "runtime/kernels/conv_grouped.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/table.h"
 #include "runtime/kernels/winograd.h"
@@ -39,9 +40,30 @@ static double direct_products(const layer *l) {
   return l->pixels * l->taps * l->in * l->groups * rounded(l->out, l->k->panel);
 }
 
+static bool is_depthwise(const layer *l) { return l->in <= 1.0 && l->out <= 1.0; }
+
+/* Return the cost of XNNPACK's depthwise kernels for 9 and 25 taps. With more taps, it
+ * computes each channel as a matrix product of one column. */
+static double depthwise_products(const layer *l) {
+  const double each = l->taps <= 9 ? 3.0 : l->taps <= 25 ? 5.0 : 58.0;
+  return l->pixels * l->groups * l->taps * each;
+}
+
 static void predict_xnnpack(const layer *l, plan_candidate *c) {
   c->bytes = l->bytes;
-  c->cost = direct_products(l) + l->bytes * l->k->weight / l->sharing;
+  c->cost = (is_depthwise(l) ? depthwise_products(l) : direct_products(l)) +
+            l->bytes * l->k->weight / l->sharing;
+}
+
+/* Each input is spread once for all products: a vector for each channel of a narrow
+ * group. A depthwise output has so few products that its other work counts. */
+static void predict_grouped(const layer *l, plan_candidate *c) {
+  const double inputs = (double)l->op->in.h * l->op->in.w * l->op->in.c;
+  const double outputs = l->pixels * l->groups * l->out;
+  c->bytes = l->bytes;
+  c->cost = is_depthwise(l) ? outputs * (l->k->depthwise + 2.0 * l->taps)
+                            : outputs * l->taps * l->in * l->k->grouped +
+                                  inputs * smaller(l->in, 8) * l->k->spread;
 }
 
 static void predict_gemm(const layer *l, plan_candidate *c) {
@@ -91,6 +113,7 @@ typedef struct algorithm {
 static const algorithm plain[] = {
     {KERNEL_CONV, WINOGRAD_FORMS, NULL, predict_xnnpack},
     {KERNEL_GEMM, WINOGRAD_FORMS, kernel_gemm_applies, predict_gemm},
+    {KERNEL_GROUPED, WINOGRAD_FORMS, kernel_grouped_applies, predict_grouped},
 };
 
 /* Algorithms that keep transformed weights, those with more bytes first. */

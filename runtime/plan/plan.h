@@ -43,8 +43,8 @@ typedef struct plan_op {
   uint32_t input_count;
   graph_shape in;      /* of input[0], as the kernel sees it */
   graph_shape shape;   /* of the output */
-  graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
-  uint32_t groups;     /* CONV */
+  graph_window window; /* convolutions, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
+  uint32_t groups;     /* CONV, GROUPED */
   winograd_form form;  /* WINOGRAD, STEM */
   /* CONV: Winograd's algorithm fits the shape, but not the weights (select_kernels.h) */
   bool winograd_unsafe;
@@ -73,7 +73,7 @@ typedef struct plan_op {
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
   bool gates;               /* part of a SCALE's gate, computed from the scaled tensor */
-  bool blurs;               /* depthwise CONV, the same fixed filter for all channels */
+  bool blurs;               /* depthwise, the same fixed filter for all channels */
   char *name, *output, *detail;
 } plan_op;
 

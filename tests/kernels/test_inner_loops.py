@@ -1,4 +1,4 @@
-"""The inner loops of the matrix products keep all their vectors in registers.
+"""The inner loops of products and convolutions keep all their vectors in registers.
 
 This reads the code that the compiler wrote. It needs neither a CPU that runs it nor a
 quiet one.
@@ -17,11 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 X86_64 = ARCHITECTURES["x86_64"]
 
-# {}: the instruction set.
-OURS = str(BUILD / "CMakeFiles/resnet_simd_{}.dir/runtime/kernels/simd/gemm.c.o")
+# {}: the instruction set, the family.
+OURS = str(BUILD / "CMakeFiles/resnet_simd_{}.dir/runtime/kernels/simd/{}.c.o")
 SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "test_gemm_speed.c.o"
 # Set of cmake/Simd.cmake -> vectors of a whole tile, ROWS x 2.
 SUMS = {"portable": 12, "avx2": 12, "avx512": 16}
+# Set -> columns that a grouped convolution computes at once. Its runs have 1 to 3 taps.
+COLUMNS = {"portable": (7, 10), "avx2": (8, 10), "avx512": (8, 14)}
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with
 
 # As in xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast: rows x columns, instruction set.
@@ -88,10 +90,18 @@ def products(functions, name, arch):
 
 @pytest.mark.parametrize("simd_set", SUMS)
 def test_our_products_keep_their_sums_in_registers(simd_set, arch):
-    functions = disassemble(OURS.format(simd_set))
+    functions = disassemble(OURS.format(simd_set, "gemm"))
     for name in ("multiply_products", "multiply_epilogue"):
         whole = [n for n in products(functions, name, arch) if n % SUMS[simd_set] == 0]
         assert whole, f"{name}: no loop of a whole tile"
+    assert_none(spills(functions, arch))
+
+
+@pytest.mark.parametrize("simd_set", COLUMNS)
+def test_our_grouped_convolutions_keep_their_sums_in_registers(simd_set, arch):
+    functions = disassemble(OURS.format(simd_set, "grouped"))
+    loops = {taps * columns for taps in (1, 2, 3) for columns in COLUMNS[simd_set]}
+    assert loops <= set(products(functions, "convolve", arch))
     assert_none(spills(functions, arch))
 
 

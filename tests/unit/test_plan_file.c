@@ -110,24 +110,40 @@ static void a_plan_file_is_the_same_model(void **state) {
     }
 }
 
+static unsigned kernels_of(const resnet_model *model) {
+  unsigned seen = 0;
+  for (uint32_t i = 0; i < model->plan.op_count; i++) seen |= 1U << model->plan.ops[i].kernel;
+  return seen;
+}
+
 /* The mixed network has the operators that it is used for. */
 static void the_mixed_network_has_every_operator(void **state) {
   (void)state;
   buffer onnx = plan_mixed_network();
   resnet_model *model = plan_open(&onnx, NULL);
-  unsigned seen = 0;
+  assert_true(kernels_of(model) & 1U << KERNEL_AFFINE && kernels_of(model) & 1U << KERNEL_SOFTMAX &&
+              kernels_of(model) & 1U << KERNEL_AVERAGE_POOL &&
+              kernels_of(model) & 1U << KERNEL_GROUPED);
+  assert_int_equal(plan_info(model).scores, RESNET_SCORES_PROBABILITIES);
+  resnet_model_close(&model);
+  buffer_release(&onnx);
+}
+
+/* XNNPACK computes its grouped convolutions: depthwise ones without packed weights. */
+static void the_mixed_network_has_groups_for_xnnpack(void **state) {
+  (void)state;
+  buffer onnx = plan_mixed_network();
+  resnet_model_options options = defaults();
+  options.conv = RESNET_CONV_XNNPACK;
+  resnet_model *model = plan_open(&onnx, &options);
   bool depthwise = false, grouped = false;
   for (uint32_t i = 0; i < model->plan.op_count; i++) {
     const plan_op *op = &model->plan.ops[i];
-    seen |= 1U << op->kernel;
     if (op->kernel != KERNEL_CONV) continue;
     depthwise = depthwise || (op->groups > 1 && op->groups == op->in.c && !op->packed.data);
     grouped = grouped || (op->groups > 1 && op->groups < op->in.c && op->packed.data);
   }
   assert_true(depthwise && grouped);
-  assert_true(seen & 1U << KERNEL_AFFINE && seen & 1U << KERNEL_SOFTMAX &&
-              seen & 1U << KERNEL_AVERAGE_POOL);
-  assert_int_equal(plan_info(model).scores, RESNET_SCORES_PROBABILITIES);
   resnet_model_close(&model);
   buffer_release(&onnx);
 }
@@ -742,6 +758,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_plan_file_is_the_same_model),
       cmocka_unit_test(the_mixed_network_has_every_operator),
+      cmocka_unit_test(the_mixed_network_has_groups_for_xnnpack),
       cmocka_unit_test(the_network_of_own_kernels_has_them_all),
       cmocka_unit_test(gates_and_borders_are_kept),
       cmocka_unit_test(the_gated_plan_describes_its_ops),

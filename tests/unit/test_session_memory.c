@@ -77,8 +77,8 @@ static void hook_release(void *context, void *pointer) {
   *(size_t *)context -= before - allocated();
 }
 
-/* What a session counts for its operators is at least what they allocate, and not many
- * times as much. */
+/* What a session counts for XNNPACK's operators is at least what they allocate, and not
+ * many times as much. */
 static void tables_count_in_the_budget(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -7,6 +7,7 @@
 
 #include "runtime/kernels/simd/elementwise.h"
 #include "runtime/kernels/simd/gemm.h"
+#include "runtime/kernels/simd/grouped.h"
 #include "runtime/kernels/simd/winograd.h"
 #include "runtime/kernels/simd/winograd_stride2.h"
 
@@ -16,6 +17,7 @@
 #define SIMD_FAMILIES(FAMILY, set)                                                                 \
   FAMILY(elementwise, set)                                                                         \
   FAMILY(gemm, set)                                                                                \
+  FAMILY(grouped, set)                                                                             \
   FAMILY(winograd, set)                                                                            \
   FAMILY(winograd_stride2, set)
 
