@@ -23,13 +23,12 @@ enum {
   SHARED_PRODUCTS = 8000000,
   PHASES = 4, /* even and odd rows, even and odd columns */
   MAX_STEM_CHANNELS = 4,
-  /* floats, including those that copy_pair writes past a pair of pixels */
-  STEM_PIXEL = PHASES * MAX_STEM_CHANNELS + TILE_LINE
+  STEM_PIXEL = TILE_LINE
 };
 
 _Static_assert(2 * MAX_STEM_CHANNELS * sizeof(float) <= SIMD_MAX_BYTES,
-               "copy_pair reads no further than a vector behind the image");
-_Static_assert(PHASES *MAX_STEM_CHANNELS <= TILE_LINE, "a pixel of the stem is one line");
+               "copy_whole_row reads no further than a vector behind the image");
+_Static_assert(PHASES *MAX_STEM_CHANNELS <= STEM_PIXEL, "a pixel of the stem is one line");
 
 bool winograd_applies(const plan_op *op) {
   const graph_window *w = &op->window;
@@ -182,49 +181,65 @@ typedef struct stride1_task {
   size_t product_row, product_point; /* the same for the products */
 } stride1_task;
 
-/* Copy two pixels of a row to their two phases; a negative `first` wraps around. Where
- * both are inside, this copies some floats too many: a copy of constant size is one
- * instruction. */
+/* Copy two pixels of a row to their two phases; a negative `first` wraps around. Pixels
+ * outside are zero. */
 static void copy_pair(const float *line, size_t w, size_t c, size_t first, float *out) {
-  if (first < w && first + 1 < w) {
-    memcpy(out, line + first * c, 2 * MAX_STEM_CHANNELS * sizeof *out);
-    return;
-  }
   for (size_t i = 0; i < 2; i++)
     for (size_t k = 0; k < c; k++)
       out[i * c + k] = first + i < w ? line[(first + i) * c + k] : 0.0f;
 }
 
+/* Copy one row of `split` from two rows inside the image. All copies have a constant
+ * size, so each is one or two instructions; they copy some floats too many. */
+static void copy_whole_row(const float *even, const float *odd, size_t c, size_t n, float *split) {
+  static const float zeros[TILE_LINE / 2];
+  for (size_t i = 0; i < n; i++, even += 2 * c, odd += 2 * c, split += STEM_PIXEL) {
+    memcpy(split + TILE_LINE / 2, zeros, sizeof zeros);
+    memcpy(split, even, 2 * MAX_STEM_CHANNELS * sizeof *split);
+    memcpy(split + 2 * c, odd, 2 * MAX_STEM_CHANNELS * sizeof *split);
+  }
+}
+
 /* Copy the stem's inputs, split by parity: (n,n,2,2,c) to `split`, whose pixels have
- * STEM_PIXEL floats. */
-static void copy_phases(const stride1_task *t, winograd_tile at, float *split,
-                        const float **pixels) {
+ * STEM_PIXEL floats. The transform reads whole vectors, so lanes behind the channels hold
+ * zeros or floats of the image, too. */
+static void copy_phases(const stride1_task *t, winograd_tile at, float *split) {
   const kernel_call *call = t->shared.call;
   const plan_op *op = call->op;
   const float *image = call->input[0] + at.sample * plan_shape_floats(op->in);
-  const size_t c = op->in.c, n = t->form->in.h; /* the stem's tiles are square */
+  const size_t h = op->in.h, w = op->in.w, c = op->in.c;
+  const size_t n = t->form->in.h; /* the stem's tiles are square */
   const size_t top = 2 * at.row - op->window.pad_top - op->window.pad_top % 2;
   const size_t left = 2 * at.column - op->window.pad_left - op->window.pad_left % 2;
-  /* the transform reads whole vectors, lanes behind the channels included */
-  for (size_t i = 0; i < n * n; i++) memset(split + i * STEM_PIXEL, 0, TILE_LINE * sizeof *split);
-  for (size_t row = 0; row < 2 * n; row++) {
-    const bool inside = top + row < op->in.h;
+  const bool whole = left < w && left + 2 * n <= w;
+  for (size_t row = 0; row < n; row++, split += n * STEM_PIXEL) {
+    const size_t y = top + 2 * row;
+    const bool inside[] = {y < h, y + 1 < h};
+    const float *const lines[] = {inside[0] ? image + y * w * c : NULL,
+                                  inside[1] ? image + (y + 1) * w * c : NULL};
+    if (whole && inside[0] && inside[1]) {
+      copy_whole_row(lines[0] + left * c, lines[1] + left * c, c, n, split);
+      continue;
+    }
+    memset(split, 0, n * STEM_PIXEL * sizeof *split);
     for (size_t column = 0; column < n; column++)
-      copy_pair(inside ? image + (top + row) * op->in.w * c : NULL, inside ? op->in.w : 0, c,
-                left + 2 * column, split + (row / 2 * n + column) * STEM_PIXEL + row % 2 * 2 * c);
+      for (size_t i = 0; i < 2; i++)
+        copy_pair(lines[i], inside[i] ? w : 0, c, left + 2 * column,
+                  split + column * STEM_PIXEL + i * 2 * c);
   }
-  for (size_t i = 0; i < n * n; i++) pixels[i] = split + i * STEM_PIXEL;
 }
 
 static void transform_tile_input(const winograd_task *shared, winograd_tile at, float *block,
                                  size_t row) {
   const stride1_task *t = (const stride1_task *)shared;
   const float *pixels[WINOGRAD_MAX_POINTS];
-  float split[WINOGRAD_MAX_POINTS * STEM_PIXEL];
-  if (shared->call->op->kernel == KERNEL_STEM)
-    copy_phases(t, at, split, pixels);
-  else
+  _Alignas(SIMD_MAX_BYTES) float split[WINOGRAD_MAX_POINTS * STEM_PIXEL];
+  if (shared->call->op->kernel == KERNEL_STEM) {
+    copy_phases(t, at, split);
+    for (size_t i = 0; i < t->points; i++) pixels[i] = split + i * STEM_PIXEL;
+  } else {
     winograd_tile_pixels(shared, at, t->form->in.h, t->form->in.w, pixels);
+  }
   t->form->transform_input(pixels, t->c, block + row * t->input_row, t->input_point);
 }
 
