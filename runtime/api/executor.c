@@ -12,11 +12,20 @@
 enum {
   /* that kernels may read past the end of a buffer; ours read a vector at most */
   ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > SIMD_MAX_BYTES ? XNN_EXTRA_BYTES : SIMD_MAX_BYTES,
-  LONG_PAUSE = 200000 /* ns between two runs; waking threads takes a fraction of it */
+  LONG_PAUSE = 200000, /* ns between two runs; waking threads takes a fraction of it */
+  SHARED_WORK = 8192   /* multiplications and values: a few us in most kernels */
 };
 
 float *executor_output(const resnet_session *session, uint32_t index) {
   return session->executor.arena + session->executor.plan->ops[index].arena_offset * session->batch;
+}
+
+/* Return the threads for an op: the caller's alone where it has less work than waking a
+ * thread takes. Bits do not depend on it. */
+static pthreadpool_t workers_of(const resnet_session *session, const plan_op *op, size_t batch) {
+  const size_t values = plan_shape_floats(op->in) + plan_shape_floats(op->shape);
+  const size_t most = SHARED_WORK / batch;
+  return op->macs < most && values < most - op->macs ? NULL : session->workers;
 }
 
 kernel_call executor_call(const resnet_session *session, uint32_t index, size_t batch) {
@@ -25,7 +34,7 @@ kernel_call executor_call(const resnet_session *session, uint32_t index, size_t 
       .op = op,
       .state = &session->executor.states[index],
       .batch = batch,
-      .pool = session->workers,
+      .pool = workers_of(session, op, batch),
       .simd = session->simd,
       .caches = session->caches,
       .output = executor_output(session, index),

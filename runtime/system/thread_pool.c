@@ -4,7 +4,13 @@
 
 #if defined(SYSTEM_FOREIGN_POOL)
 #include <pthread.h>
+#endif
 
+pthreadpool_t system_pool_workers(const system_pool *pool) {
+  return pool->workers && getpid() == pool->owner ? pool->workers : NULL;
+}
+
+#if defined(SYSTEM_FOREIGN_POOL)
 static void *pass(void *gate) {
   (void)pthread_mutex_lock(gate);
   (void)pthread_mutex_unlock(gate);
@@ -24,18 +30,10 @@ static bool can_start_threads(uint32_t count) {
   for (uint32_t i = 0; i < n; i++) (void)pthread_join(started[i], NULL);
   return n == count;
 }
-#else
-/* Our own pthreadpool_create fails if a thread does not start. */
-static bool can_start_threads(uint32_t count) { return count < SYSTEM_MAX_THREADS; }
-#endif
 
 static void do_nothing(void *context, size_t index) {
   (void)context;
   (void)index;
-}
-
-pthreadpool_t system_pool_workers(const system_pool *pool) {
-  return pool->workers && getpid() == pool->owner ? pool->workers : NULL;
 }
 
 /* Only a task can carry the flag YIELD_WORKERS. */
@@ -45,6 +43,13 @@ void system_pool_rest(const system_pool *pool) {
     pthreadpool_parallelize_1d(workers, do_nothing, NULL, pool->threads,
                                PTHREADPOOL_FLAG_YIELD_WORKERS);
 }
+#else
+/* Our own pthreadpool_create fails if a thread does not start. */
+static bool can_start_threads(uint32_t count) { return count < SYSTEM_MAX_THREADS; }
+
+/* Our own workers sleep after a few microseconds. */
+void system_pool_rest(const system_pool *pool) { (void)pool; }
+#endif
 
 bool system_pool_start(system_pool *pool, uint32_t threads) {
   *pool = (system_pool){.threads = threads, .owner = getpid()};

@@ -28,8 +28,8 @@ void system_pool_stop(system_pool *pool);
  * one thread, and in a forked child. */
 pthreadpool_t system_pool_workers(const system_pool *pool);
 
-/* Send the workers to sleep. Otherwise they spin for the next task: for 50 us, or for
- * tens of milliseconds where pthreadpool is the system's. */
+/* Send the workers to sleep where pthreadpool is the system's: otherwise they spin for
+ * the next task, for tens of milliseconds. */
 void system_pool_rest(const system_pool *pool);
 
 #endif
