@@ -21,8 +21,8 @@ print((time.process_time() - begin) / (time.monotonic() - wall))
 
 
 def taken_share() -> float:
-    """Return the share of the CPUs that other programs take from as many busy processes as
-    there are CPUs."""
+    """Return the share of the CPUs that other programs take from as many busy processes
+    as there are CPUs."""
     started = [
         subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True)
         for _ in os.sched_getaffinity(0)

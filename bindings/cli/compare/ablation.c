@@ -140,8 +140,8 @@ static uint64_t count_right(ablation_run *run, const ablation_model *n, resnet_s
   return right;
 }
 
-/* Return how many images the whole model gets right. Ablations and observers change no bit
- * of its scores, so that they are not computed again. */
+/* Return how many images the whole model gets right. Ablations and observers change no
+ * bit of its scores, so that they are not computed again. */
 static uint64_t count_right_before(const ablation_model *n, const sample_batch *g) {
   uint64_t right = 0;
   for (size_t i = 0; i < g->count; i++) right += n->summary->results[g->indices[i]].top1;
