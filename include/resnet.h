@@ -569,6 +569,9 @@ typedef struct resnet_op {
   /* Position among the layers that resnet_model_info.conv_layers counts, from 1; 0: the
    * op is not one of them. */
   uint32_t layer;
+  /* Multiplications of the op's kernel per sample, without those that transform inputs
+   * and outputs. Fewer than `macs` for Winograd's algorithm, else equal. */
+  uint64_t multiplications;
 } resnet_op;
 
 /* A residual block, or two layers of a plain network. */

@@ -42,7 +42,7 @@ typedef struct settings {
   image_options image; /* --depth16 */
   bool depth16_given;
   bool external_data;
-  bool per_op, check, json, quiet, raw, l2, skip_errors;
+  bool per_op, peak, check, json, quiet, raw, l2, skip_errors;
   char **operands;
   size_t operand_count;
 } settings;

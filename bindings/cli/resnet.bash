@@ -52,7 +52,7 @@ _resnet() {
       classify) own="--model --top --raw --cam --cam-class $running $decoding $images" ;;
       embed) own="--model --output --l2 --skip-errors --depth16 $running $images" ;;
       eval) own="--model --data $running $decoding $images" ;;
-      inspect) own="--model --check --labels $images" ;;
+      inspect) own="--model --check --per-op --peak --labels $images" ;;
       bench) own="--model --runs --per-op $running" ;;
       compile) own="--model --output --labels $images" ;;
       compare) own="--data --report --tables --lesions --events $running $decoding $images" ;;

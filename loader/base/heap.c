@@ -25,7 +25,7 @@ typedef struct heap_chunk {
   struct heap_chunk *next;
   uint8_t *start;
   size_t size, blocks;
-  heap_range *free; /* by address; no two are adjacent and alike */
+  heap_range *free; /* by address */
   size_t free_count, capacity;
 } heap_chunk;
 
@@ -59,9 +59,10 @@ static uint8_t *map_small(size_t size) {
   return start == MAP_FAILED ? NULL : start;
 }
 
-/* Make room for the free ranges of one block more, so that releasing never fails. */
+/* Make room for one block more, so that releasing never fails: each block may become a
+ * free range. Ranges of one gap do not join if they differ. */
 static bool reserve_range(heap_chunk *c) {
-  const size_t needed = c->blocks + 2;
+  const size_t needed = c->free_count + c->blocks + 2;
   if (needed <= c->capacity) return true;
   heap_range *more = realloc(c->free, 2 * needed * sizeof *more);
   if (!more) return false;

@@ -114,6 +114,7 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .arena_offset = from->arena_offset * sizeof(float),
       .cost = from->cost,
       .layer = from->layer,
+      .multiplications = kernel_multiplications(from),
   };
   return copy_known(op, &all, sizeof all, "resnet_op", error);
 }

@@ -58,6 +58,8 @@ typedef struct kernel {
   resnet_status (*shape)(kernel_call *call, resnet_error *error);
   void (*run)(const kernel_call *call);
   void (*close)(kernel_state *state);
+  /* Return the multiplications of one sample; NULL: op->macs. */
+  uint64_t (*multiplications)(const plan_op *op);
   /* Write the op's settings for the plan's table, e.g. "3x3 stride 2 relu". */
   void (*describe)(const plan_op *op, char *text, size_t size);
 } kernel;

@@ -6,6 +6,11 @@ const kernel *const kernel_table[] = {
 };
 _Static_assert(sizeof kernel_table / sizeof *kernel_table == KERNEL_COUNT, "a row for each kernel");
 
+uint64_t kernel_multiplications(const plan_op *op) {
+  const kernel *k = kernel_table[op->kernel];
+  return k->multiplications ? k->multiplications(op) : op->macs;
+}
+
 uint64_t kernel_state_bytes(const plan_op *op) {
   const kernel *k = kernel_table[op->kernel];
   return k->state_bytes ? k->state_bytes(op) : 0;

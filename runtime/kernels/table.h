@@ -10,6 +10,9 @@
 /* The rows, by plan_kernel. */
 extern const kernel *const kernel_table[KERNEL_COUNT];
 
+/* Return the op's kernel.multiplications; its macs where its kernel has none. */
+uint64_t kernel_multiplications(const plan_op *op);
+
 /* Return the op's kernel.state_bytes; 0 where its kernel has none. */
 uint64_t kernel_state_bytes(const plan_op *op);
 

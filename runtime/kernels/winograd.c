@@ -320,6 +320,14 @@ static void run_winograd(const kernel_call *call) {
   winograd_run_blocks(&t.shared);
 }
 
+/* Return the products of one sample: one for each point of each tile. */
+static uint64_t multiplications_winograd(const plan_op *op) {
+  const simd_winograd_form *form = form_of(simd_fastest(), op);
+  const uint64_t rows = (op->shape.h + form->out.h - 1) / form->out.h,
+                 columns = (op->shape.w + form->out.w - 1) / form->out.w;
+  return rows * columns * form->in.h * form->in.w * input_channels(op) * op->shape.c;
+}
+
 static void describe_winograd(const plan_op *op, char *text, size_t size) {
   const winograd_size out = form_of(simd_fastest(), op)->out;
   describe_window(op, text, size);
@@ -337,6 +345,7 @@ const kernel kernel_winograd = {.name = "winograd",
                                 .pack = pack_winograd,
                                 .shape = shape_winograd,
                                 .run = run_winograd,
+                                .multiplications = multiplications_winograd,
                                 .describe = describe_winograd};
 
 const kernel kernel_stem = {.name = "stem",
@@ -346,4 +355,5 @@ const kernel kernel_stem = {.name = "stem",
                             .pack = pack_winograd,
                             .shape = shape_winograd,
                             .run = run_winograd,
+                            .multiplications = multiplications_winograd,
                             .describe = describe_winograd};

@@ -210,6 +210,15 @@ static void run_stride2(const kernel_call *call) {
     winograd_run_shared(&t.shared);
 }
 
+/* Return the products of one sample: the rows of each matrix, for each tile. */
+static uint64_t multiplications_stride2(const plan_op *op) {
+  const uint64_t rows = (op->shape.h + STRIDE2_OUT - 1) / STRIDE2_OUT,
+                 columns = (op->shape.w + STRIDE2_OUT - 1) / STRIDE2_OUT;
+  uint64_t products = 0;
+  for (size_t g = 0; g < STRIDE2_GROUPS; g++) products += groups[g].matrices * groups[g].rows;
+  return rows * columns * products * op->in.c * op->shape.c;
+}
+
 static void describe_stride2(const plan_op *op, char *text, size_t size) {
   describe_window(op, text, size);
   describe_append(text, size, " winograd %dx%d", STRIDE2_OUT, STRIDE2_OUT);
@@ -223,4 +232,5 @@ const kernel kernel_winograd_stride2 = {.name = "winograd_stride2",
                                         .pack = pack_stride2,
                                         .shape = shape_stride2,
                                         .run = run_stride2,
+                                        .multiplications = multiplications_stride2,
                                         .describe = describe_stride2};

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cli/commands/op_speed.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/message.h"
@@ -111,7 +112,7 @@ static void write_index(json *j, const char *key, uint32_t index) {
     json_integer(j, key, index);
 }
 
-static void write_op(json *j, const cli_plan *p, uint32_t index) {
+static void write_op(json *j, const cli_plan *p, const plan_speed *speed, uint32_t index) {
   const resnet_op *op = &p->ops[index];
   json_open_object(j, NULL);
   json_integer(j, "index", index);
@@ -132,10 +133,12 @@ static void write_op(json *j, const cli_plan *p, uint32_t index) {
   json_text(j, "shortcut", resnet_shortcut_string(op->shortcut));
   json_integer(j, "parameters", op->parameters);
   json_integer(j, "macs", op->macs);
+  json_integer(j, "multiplications", op->multiplications);
   json_number(j, "cost", op->cost);
   json_integer(j, "weights_bytes", op->weights_bytes);
   json_integer(j, "output_bytes", op->output_bytes);
   json_integer(j, "arena_offset", op->arena_offset);
+  if (speed->ops) op_speed_write_op(speed, index, j);
   json_close_object(j);
 }
 
@@ -164,7 +167,7 @@ static void write_labels(json *j, const resnet_model_info *info) {
   json_close_array(j);
 }
 
-static void write_json(const loaded_model *m, const cli_plan *p) {
+static void write_json(const loaded_model *m, const cli_plan *p, const plan_speed *speed) {
   const resnet_model_info *info = &m->info;
   json j = {.out = stdout};
   json_open_object(&j, NULL);
@@ -184,8 +187,9 @@ static void write_json(const loaded_model *m, const cli_plan *p) {
   for (uint32_t i = 0; i < p->block_count; i++) write_block(&j, p, i);
   json_close_array(&j);
   json_open_array(&j, "ops");
-  for (uint32_t i = 0; i < p->op_count; i++) write_op(&j, p, i);
+  for (uint32_t i = 0; i < p->op_count; i++) write_op(&j, p, speed, i);
   json_close_array(&j);
+  if (speed->ops) op_speed_write(speed, &j);
   json_close_object(&j);
 }
 
@@ -246,11 +250,15 @@ int command_inspect(const settings *s) {
   if (s->check) return check(s);
   if (!cli_model_open(s, &m)) return m.exit_code;
   cli_model_print_guess(s, &m);
+  plan_speed speed = {0};
   bool ok = cli_plan_read(&m, &p);
+  if (ok && (s->per_op || s->peak)) ok = op_speed_measure(s, &m, &p, &speed);
   if (ok && s->json)
-    write_json(&m, &p);
+    write_json(&m, &p, &speed);
   else if (ok)
     print_text(s, &m, &p);
+  if (ok && speed.ops && !s->json) op_speed_print(&p, &speed);
+  op_speed_release(&speed);
   cli_plan_release(&p);
   cli_model_close(&m);
   return ok ? EXIT_OK : EXIT_INPUT;

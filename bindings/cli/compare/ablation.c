@@ -118,9 +118,10 @@ static bool prepare_model(ablation_model *n, model_summary *summary) {
   return ok;
 }
 
-/* Return how many times each image is evaluated. */
+/* Return how many times each image is evaluated. The whole model has evaluated it before
+ * (compare_evaluate). */
 static size_t runs_per_image(const ablation_model *n) {
-  return 1 + n->count + (size_t)ABLATION_ORDERS * n->step_count + (n->count > 1);
+  return n->count + (size_t)ABLATION_ORDERS * n->step_count + (n->count > 1);
 }
 
 /* ---- evaluating ---- */
@@ -136,6 +137,14 @@ static uint64_t count_right(ablation_run *run, const ablation_model *n, resnet_s
                  n->summary->class_of_folder[run->comparison->data.items[g->indices[i]].folder];
   free(best);
   cli_progress_advance(&run->bar, g->count);
+  return right;
+}
+
+/* Return how many images the whole model gets right. Ablations and observers change no
+ * bit of its scores, so that they are not computed again. */
+static uint64_t count_right_before(const ablation_model *n, const sample_batch *g) {
+  uint64_t right = 0;
+  for (size_t i = 0; i < g->count; i++) right += n->summary->results[g->indices[i]].top1;
   return right;
 }
 
@@ -174,7 +183,7 @@ static bool evaluate_all_ablated(ablation_run *run, ablation_model *n, resnet_se
 static bool evaluate_model(ablation_run *run, ablation_model *n, resnet_session *session,
                            sample_batch *g) {
   atomic_fetch_add(&n->images, g->count);
-  atomic_fetch_add(&n->whole, count_right(run, n, session, g));
+  atomic_fetch_add(&n->whole, count_right_before(n, g));
   bool ok = evaluate_singles(run, n, session, g);
   for (uint32_t i = 0; i < ABLATION_ORDERS && ok; i++) ok = evaluate_order(run, n, session, g, i);
   return ok && evaluate_all_ablated(run, n, session, g);

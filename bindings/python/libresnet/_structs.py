@@ -246,6 +246,7 @@ class OpStruct(ctypes.Structure):
         ("arena_offset", c_uint64),
         ("cost", c_double),
         ("layer", c_uint32),
+        ("multiplications", c_uint64),
     ]
 
 

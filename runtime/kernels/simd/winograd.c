@@ -99,12 +99,13 @@ INLINE void transform_filter(const wide *g, size_t stride, wide *out, size_t out
   }
 }
 
-INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t k, float *packed,
+/* Transform channel k of the copied filters. */
+INLINE void filter_channel(const float *copied, size_t count, size_t k, float *packed,
                            size_t point_stride, winograd_size n, size_t r) {
   wide g[WINOGRAD_MAX_POINTS], t[WINOGRAD_MAX_POINTS], u[WINOGRAD_MAX_IN];
   for (size_t tap = 0; tap < r * r; tap++) {
     float taps[WIDTH] = {0};
-    for (size_t f = 0; f < count; f++) taps[f] = filters[(f * r * r + tap) * c + k];
+    for (size_t f = 0; f < count; f++) taps[f] = copied[(f * r * r + tap) * WIDTH + k];
     g[tap] = __builtin_convertvector(load(taps, WIDTH), wide);
   }
   for (size_t column = 0; column < r; column++)
@@ -117,13 +118,24 @@ INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t 
   }
 }
 
+/* Copy a vector of channels of the filters first: their lines are far apart, and would
+ * evict each other from L1 before the next channel is read. */
 INLINE void transform_weights(const float *filters, size_t count, size_t c, float *packed,
                               size_t point_stride, winograd_size n, size_t r) {
+  enum { MAX_TAPS = 4 * 4 };
+  float copied[WIDTH * MAX_TAPS * WIDTH];
   for (size_t first = 0; first < PANEL; first += WIDTH) {
-    const size_t left = count > first ? count - first : 0;
-    for (size_t k = 0; k < c; k++)
-      filter_channel(filters + first * r * r * c, left < WIDTH ? left : WIDTH, c, k,
-                     packed + k * PANEL + first, point_stride, n, r);
+    const size_t left = count > first ? count - first : 0, some = left < WIDTH ? left : WIDTH;
+    for (size_t k = 0; k < c; k += WIDTH) {
+      const size_t channels = c - k < WIDTH ? c - k : WIDTH;
+      const float *from = filters + first * r * r * c + k;
+      for (size_t i = 0; channels == WIDTH && i < some * r * r; i++)
+        store(copied + i * WIDTH, load(from + i * c, WIDTH), WIDTH);
+      for (size_t i = 0; channels < WIDTH && i < some * r * r; i++)
+        memcpy(copied + i * WIDTH, from + i * c, channels * sizeof *copied);
+      for (size_t i = 0; i < channels; i++)
+        filter_channel(copied, some, i, packed + (k + i) * PANEL + first, point_stride, n, r);
+    }
   }
 }
 
