@@ -147,7 +147,8 @@ static void extreme_windows_are_computed(void **unused) {
 
 static void groups_are_computed(void **unused) {
   (void)unused;
-  const uint32_t sizes[] = {1, 2, 3, 4, 5, 8, 16, 17, 24, 32, 33, 40}; /* channels of a group */
+  /* channels of a group */
+  const uint32_t sizes[] = {1, 2, 3, 4, 5, 8, 16, 17, 24, 32, 33, 40};
   for (size_t round = 0; round < rounds_of(150); round++) {
     const uint32_t groups = 1 + random_below(5);
     const graph_shape in = {1 + random_below(9), 1 + random_below(9), groups * pick(sizes, 12)};
