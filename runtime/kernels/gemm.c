@@ -106,25 +106,29 @@ static size_t task_rows(const plan_op *op, size_t tile) {
                                                 : round_up(pointers - tile + 1, tile);
 }
 
-/* The workspace starts with a pixel of zeros, for taps outside the image; a table for
- * each thread follows. */
+/* The workspace starts with a pixel of zeros, for taps outside the image. For each thread
+ * follow a table and the sums of a panel, whole lines. */
 static size_t zero_floats(const plan_op *op) { return round_up(op->in.c, LINE); }
 
-static size_t table_pointers(const kernel_call *call) {
-  return count_taps(call->op) * task_rows(call->op, call->simd->gemm->rows);
+static size_t table_bytes(const kernel_call *call, size_t rows) {
+  const size_t pointers = is_pointwise(call->op) ? 0 : count_taps(call->op) * rows;
+  return round_up(pointers * sizeof(float *), LINE * sizeof(float));
+}
+
+static size_t thread_bytes(const kernel_call *call) {
+  const size_t rows = task_rows(call->op, call->simd->gemm->rows);
+  return table_bytes(call, rows) + rows * call->simd->panel * sizeof(float);
 }
 
 static resnet_status shape_gemm(kernel_call *call, resnet_error *error) {
-  const size_t threads = pthreadpool_get_threads_count(call->pool);
-  size_t tables;
-  call->workspace_size = 0;
-  if (is_pointwise(call->op)) return RESNET_OK;
-  if (!mem_size_multiply(threads, table_pointers(call) * sizeof(float *), &tables) ||
-      tables > SIZE_MAX - zero_floats(call->op) * sizeof(float))
+  const size_t threads = pthreadpool_get_threads_count(call->pool),
+               zeros = zero_floats(call->op) * sizeof(float);
+  size_t bytes;
+  if (!mem_size_multiply(threads, thread_bytes(call), &bytes) || bytes > SIZE_MAX - zeros)
     return err_fail(error, RESNET_ERROR_LIMIT,
                     "node '%s' (Conv): the tables of %zu threads do not fit the address space",
                     call->op->name, threads);
-  call->workspace_size = zero_floats(call->op) * sizeof(float) + tables;
+  call->workspace_size = zeros + bytes;
   return RESNET_OK;
 }
 
@@ -208,11 +212,13 @@ static void run_gemm_task(void *context, size_t thread, size_t row_task, size_t 
       .rows_stride = rows,
       .half_panel = t->g.columns < call->simd->panel,
   };
+  char *own = (char *)call->workspace + zero_floats(op) * sizeof(float);
+  own += thread * thread_bytes(call);
+  product.sums = (float *)(void *)(own + table_bytes(call, task_rows(op, call->simd->gemm->rows)));
   if (is_pointwise(op)) {
     product.a += row * op->in.c;
   } else {
-    const float **tables = (const float **)((float *)call->workspace + zero_floats(op));
-    const float **table = tables + thread * table_pointers(call);
+    const float **table = (const float **)(void *)own;
     fill_table(call, row, rows, table);
     product.rows = table;
   }
@@ -239,7 +245,7 @@ static void run_gemm(const kernel_call *call) {
   t.rows = min_size(round_up((t.pixels + row_tasks - 1) / row_tasks, tile), max_rows);
   t.all_panels = op->groups * t.g.panels;
   t.panels = (t.all_panels + panel_tasks - 1) / panel_tasks;
-  if (!is_pointwise(op)) memset(call->workspace, 0, zero_floats(op) * sizeof(float));
+  memset(call->workspace, 0, zero_floats(op) * sizeof(float));
   pthreadpool_parallelize_2d_with_thread(call->pool, run_gemm_task, &t,
                                          (t.pixels + t.rows - 1) / t.rows,
                                          (t.all_panels + t.panels - 1) / t.panels, POOL_FLAGS);

@@ -91,7 +91,7 @@ def products(functions, name, arch):
 @pytest.mark.parametrize("simd_set", SUMS)
 def test_our_products_keep_their_sums_in_registers(simd_set, arch):
     functions = disassemble(OURS.format(simd_set, "gemm"))
-    for name in ("multiply_products", "multiply_epilogue"):
+    for name in ("multiply_products", "multiply_blocks"):
         whole = [n for n in products(functions, name, arch) if n % SUMS[simd_set] == 0]
         assert whole, f"{name}: no loop of a whole tile"
     assert_none(spills(functions, arch))

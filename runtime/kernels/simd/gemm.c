@@ -13,6 +13,10 @@ enum {
   /* of a tile: its sums, ROWS x 2 vectors, leave enough registers for the factors */
   ROWS = REGISTERS >= 32 ? 8 : 6,
   FEW = 4,
+  /* products of a sum that are computed at once: a panel of 64 KiB at most; fewer blocks
+   * than MIN_BLOCKS gain nothing */
+  BLOCK = 512,
+  MIN_BLOCKS = 4,
   LINE = 16,         /* floats of a cache line */
   FETCHING_TILES = 4 /* at most; a power of two, like PANEL */
 };
@@ -20,8 +24,10 @@ enum {
 /* One panel's product. */
 typedef struct panel {
   simd_product p;
-  size_t taps;
   size_t columns; /* of the packed panel */
+  /* the block of the sums to compute: taps and input channels, each from its first on */
+  size_t first_tap, taps, first_c, c;
+  bool resumes, pauses; /* before and after the block, the sums are in p.sums */
   /* NULL, or with the panel's own columns; its bias always has PANEL floats */
   const simd_epilogue *epilogue;
   size_t last;       /* floats in the last vector of the output */
@@ -141,11 +147,27 @@ INLINE void fetch_epilogue(const panel *t, size_t row, size_t rows, size_t vecto
 INLINE void find_rows(const panel *t, size_t tap, size_t row, size_t rows, bool plain,
                       const float *x[ROWS]) {
   if (!plain && t->p.rows) {
-    const float *const *pointers = t->p.rows + tap * t->p.rows_stride + row;
-    for (size_t r = 0; r < rows; r++) x[r] = pointers[r] + t->p.rows_offset;
+    const float *const *pointers = t->p.rows + (t->first_tap + tap) * t->p.rows_stride + row;
+    for (size_t r = 0; r < rows; r++) x[r] = pointers[r] + t->p.rows_offset + t->first_c;
   } else {
-    const float *a = t->p.a + row * t->p.a_stride;
+    const float *a = t->p.a + row * t->p.a_stride + (plain ? 0 : t->first_c);
     for (size_t r = 0; r < rows; r++) x[r] = a + r * t->p.a_stride;
+  }
+}
+
+/* Start a tile's sums: from what earlier blocks have added up, from the bias, or at 0. */
+INLINE void start_sums(const panel *t, size_t row, size_t rows, size_t vectors, bool plain,
+                       vec sum[ROWS][2]) {
+  if (!plain && t->resumes) {
+    const float *sums = t->p.sums + row * PANEL;
+    for (size_t r = 0; r < rows; r++)
+      for (size_t v = 0; v < vectors; v++) sum[r][v] = load(sums + r * PANEL + v * WIDTH, WIDTH);
+    return;
+  }
+  for (size_t v = 0; v < vectors; v++) {
+    const bool biased = !plain && t->epilogue;
+    const vec start = biased ? load(t->epilogue->bias + v * WIDTH, WIDTH) : (vec){0};
+    for (size_t r = 0; r < rows; r++) sum[r][v] = start;
   }
 }
 
@@ -160,12 +182,8 @@ INLINE void find_rows(const panel *t, size_t tap, size_t row, size_t rows, bool 
 INLINE void multiply_rows(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch,
                           size_t lines, bool plain, vec sum[ROWS][2]) {
   const float *b = t->p.packed;
-  const size_t c = t->p.c, columns = vectors == 2 ? PANEL : t->columns;
-  for (size_t v = 0; v < vectors; v++) {
-    const bool biased = !plain && t->epilogue;
-    const vec start = biased ? load(t->epilogue->bias + v * WIDTH, WIDTH) : (vec){0};
-    for (size_t r = 0; r < rows; r++) sum[r][v] = start;
-  }
+  const size_t c = t->c, columns = vectors == 2 ? PANEL : t->columns;
+  start_sums(t, row, rows, vectors, plain, sum);
   for (size_t tap = 0; tap < (plain ? 1 : t->taps); tap++) {
     const float *x[ROWS];
     find_rows(t, tap, row, rows, plain, x);
@@ -185,10 +203,12 @@ INLINE void multiply_rows(const panel *t, size_t row, size_t rows, size_t vector
 INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch,
                           size_t lines, bool plain) {
   vec sum[ROWS][2];
-  if (!plain) fetch_epilogue(t, row, rows, vectors);
+  if (!plain && !t->pauses) fetch_epilogue(t, row, rows, vectors);
   multiply_rows(t, row, rows, vectors, fetch, lines, plain, sum);
   if (plain)
     store_tile(t->p.out + row * t->p.out_stride, t->p.out_stride, rows, vectors, sum);
+  else if (t->pauses)
+    store_tile(t->p.sums + row * PANEL, PANEL, rows, vectors, sum);
   else
     store_finished_tile(t, row, rows, vectors, sum);
 }
@@ -204,9 +224,10 @@ INLINE void multiply_some_rows(const panel *t, size_t row, size_t rows, size_t v
 INLINE void multiply_small_tile(const panel *t, size_t row, size_t rows, size_t vectors,
                                 prefetch fetch) {
   float sums[ROWS * PANEL];
-  const size_t stride = t->epilogue ? vectors * WIDTH : t->p.out_stride;
-  float *out = t->epilogue ? sums : t->p.out + row * stride;
-  if (t->epilogue) fetch_epilogue(t, row, rows, vectors);
+  const bool ends = t->epilogue && !t->pauses;
+  const size_t stride = ends ? vectors * WIDTH : t->pauses ? PANEL : t->p.out_stride;
+  float *out = ends ? sums : (t->pauses ? t->p.sums : t->p.out) + row * stride;
+  if (ends) fetch_epilogue(t, row, rows, vectors);
   switch (rows) {
   case 1:
     multiply_some_rows(t, row, 1, vectors, fetch, out, stride);
@@ -236,9 +257,9 @@ INLINE void multiply_small_tile(const panel *t, size_t row, size_t rows, size_t 
     break;
 #endif
   }
-  if (t->epilogue && t->last < WIDTH)
+  if (ends && t->last < WIDTH)
     store_partial_tile(t, row, rows, vectors, sums);
-  else if (t->epilogue)
+  else if (ends)
     store_whole_rows(t, row, rows, vectors, sums);
 }
 
@@ -287,7 +308,7 @@ INLINE size_t multiply_fetching(const panel *t, size_t rows, size_t vectors, boo
       multiply_tile(t, row, ROWS, vectors, fetch, 2, plain);
     else
       multiply_tile(t, row, ROWS, vectors, fetch, 1, plain);
-    fetch.next += t->taps * t->p.c * fetch.step;
+    fetch.next += t->taps * t->c * fetch.step;
     row += n;
   }
   return row;
@@ -309,46 +330,73 @@ INLINE void multiply_panel(const panel *t, size_t rows, size_t vectors, bool pla
   }
 }
 
-/* Compute the panel's columns, `count` or fewer, and go on to the next panel. */
-INLINE void multiply_columns(panel *t, size_t rows, size_t count, bool more, bool plain) {
-  const float *next = t->p.packed + t->taps * t->p.c * t->columns;
-  t->next = t->p.fetch && more ? next : NULL;
+/* Compute a block of the panel's columns, `count` or fewer, and go on to the weights that
+ * follow. `left` floats of weights follow the block. */
+INLINE void multiply_columns(panel *t, size_t rows, size_t count, size_t left, bool plain) {
+  const size_t floats = t->taps * t->c * t->columns;
+  const float *following = t->p.packed + floats;
+  /* as many floats as the block has are prefetched */
+  t->next = t->p.fetch && left >= floats ? following : NULL;
   if (count > WIDTH)
     multiply_panel(t, rows, 2, plain);
   else
     multiply_panel(t, rows, 1, plain);
-  t->p.packed = next;
-  t->p.out += PANEL;
+  t->p.packed = following;
 }
 
 static void multiply_products(const simd_product *p, size_t rows) {
-  panel t = {.p = *p, .taps = 1, .columns = PANEL, .last = WIDTH};
-  t.p.rows = NULL;
+  panel t = {.p = *p, .taps = 1, .c = p->c, .columns = PANEL, .last = WIDTH};
   for (size_t i = 0; i < p->count; i++) {
     t.p.a = p->a + i * p->a_next;
     t.p.packed = p->packed + i * p->packed_next;
     t.p.out = p->out + i * p->out_next;
-    for (size_t k = 0; k < p->o; k += PANEL)
-      multiply_columns(&t, rows, p->o - k, p->o - k > PANEL || i + 1 < p->count, true);
+    for (size_t k = 0; k < p->o; k += PANEL, t.p.out += PANEL) {
+      const bool more = p->o - k > PANEL || i + 1 < p->count;
+      multiply_columns(&t, rows, p->o - k, more ? p->c * PANEL : 0, true);
+    }
   }
+}
+
+/* Set the size of the blocks of long sums: some taps, or some channels of one tap. */
+static void choose_block(panel *t, size_t all_taps) {
+  t->taps = all_taps;
+  t->c = t->p.c;
+  if (!t->p.sums || all_taps * t->p.c < MIN_BLOCKS * BLOCK) return;
+  t->taps = t->p.c < BLOCK ? BLOCK / t->p.c : 1;
+  const size_t parts = (t->p.c + BLOCK - 1) / BLOCK;
+  t->c = (t->p.c + parts - 1) / parts;
+}
+
+/* Compute the blocks of one panel. `left` floats of weights follow the panel. */
+static ONCE void multiply_blocks(panel *t, size_t rows, size_t count, size_t all_taps,
+                                 size_t left) {
+  choose_block(t, all_taps);
+  const size_t taps = t->taps, c = t->c;
+  size_t own = all_taps * t->p.c * t->columns; /* floats of the panel that are left */
+  for (t->first_tap = 0; t->first_tap < all_taps; t->first_tap += taps)
+    for (t->first_c = 0; t->first_c < t->p.c; t->first_c += c) {
+      if (t->taps > all_taps - t->first_tap) t->taps = all_taps - t->first_tap;
+      t->c = c < t->p.c - t->first_c ? c : t->p.c - t->first_c;
+      own -= t->taps * t->c * t->columns;
+      t->resumes = t->first_tap + t->first_c > 0;
+      t->pauses = own > 0;
+      multiply_columns(t, rows, count, own + left, false);
+    }
 }
 
 static void multiply_epilogue(const simd_product *p, const simd_epilogue *epilogue, size_t rows) {
   simd_epilogue here = *epilogue;
-  panel t = {.p = *p,
-             .taps = p->rows ? p->taps : 1,
-             .columns = p->half_panel ? WIDTH : PANEL,
-             .epilogue = &here,
-             .last = WIDTH};
+  panel t = {.p = *p, .columns = p->half_panel ? WIDTH : PANEL, .epilogue = &here, .last = WIDTH};
+  const size_t taps = p->rows ? p->taps : 1;
   float bias[PANEL] = {0};
-  for (size_t k = 0; k < p->o; k += PANEL) {
+  for (size_t k = 0; k < p->o; k += PANEL, t.p.out += PANEL) {
     const size_t count = p->o - k;
     if (count < PANEL) {
       memcpy(bias, here.bias, count * sizeof *bias);
       here.bias = bias;
       t.last = count > WIDTH ? count - WIDTH : count;
     }
-    multiply_columns(&t, rows, count, count > PANEL, false);
+    multiply_blocks(&t, rows, count, taps, count > PANEL ? taps * p->c * PANEL : 0);
     here.bias += PANEL;
     if (here.shortcut) here.shortcut += PANEL;
   }

@@ -32,6 +32,9 @@ typedef struct simd_product {
   size_t taps, rows_stride, rows_offset;
   /* o is at most half a panel, and the packed panel has half the columns */
   bool half_panel;
+  /* for multiply_epilogue: room for (rows,panel) floats, or NULL. With it, long sums are
+   * computed in blocks, whose weights stay in the CPU's caches, and kept in between. */
+  float *sums;
 } simd_product;
 
 /* What follows a convolution's product: out = clamp(product + bias + shortcut). */
