@@ -1,5 +1,5 @@
-/* The heap of large blocks: blocks do not overlap, and are zero where they must be, in any
- * order of taking and releasing. Sanitizers watch its tables. */
+/* The heap of large blocks: blocks do not overlap, and are zero where they must be, in
+ * any order of taking and releasing. Sanitizers watch its tables. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static uint32_t next(uint32_t *state) {
   return *state >> 8;
 }
 
-/* Take a block, check that it is zero if it must be, and mark each page with its number. */
+/* Take a block, check that it is zero if it must be, and mark its pages. */
 static void take(memory_heap *h, block *b, uint8_t number, uint32_t *random) {
   b->size = 1 + next(random) % (MAX_PAGES * PAGE);
   const bool cleared = next(random) % 2;
@@ -42,8 +42,8 @@ static void give(memory_heap *h, block *b, uint8_t number) {
   b->bytes = NULL;
 }
 
-/* Kept and returned pages lie beside each other in a gap between two blocks, so that there
- * are more free ranges than gaps. */
+/* Kept and returned pages are beside each other in a gap between two blocks, so that
+ * there are more free ranges than gaps. */
 static void any_order_is_right(void **state) {
   (void)state;
   block blocks[BLOCKS] = {{0}};
