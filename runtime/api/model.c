@@ -185,10 +185,11 @@ static plan_options choose_options(const plan_file *f, const resnet_model_option
   return p;
 }
 
-/* Make a model. It takes over `file`, unless its own struct cannot be allocated. */
+/* Make a model. It takes over `file`, unless its own struct cannot be allocated.
+ * `algorithms`: NULL, or instead of the file's. */
 static resnet_status make_model(memory *m, graph *g, plan_file *file,
-                                const resnet_model_options *options, resnet_model **out,
-                                resnet_error *error) {
+                                const resnet_model_options *options, const uint32_t *algorithms,
+                                resnet_model **out, resnet_error *error) {
   *out = NULL;
   resnet_model *model = mem_allocate(m, 1, sizeof *model);
   if (!model) return err_no_memory(error, "a model");
@@ -196,7 +197,9 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   model->references = 1;
   model->file = *file;
   model->options = choose_options(file, options);
+  if (algorithms) model->options.algorithms = algorithms;
   resnet_status status = compile(model, g, options, error);
+  model->options.algorithms = NULL; /* the caller's */
   *file = (plan_file){0};
   if (status != RESNET_OK) {
     release(model);
@@ -206,10 +209,16 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   return err_clear(error);
 }
 
+resnet_status model_from_graph_with(memory *m, graph *g, const resnet_model_options *options,
+                                    const uint32_t *algorithms, resnet_model **out,
+                                    resnet_error *error) {
+  plan_file none = {0};
+  return make_model(m, g, &none, options, algorithms, out, error);
+}
+
 resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
                                resnet_model **out, resnet_error *error) {
-  plan_file none = {0};
-  return make_model(m, g, &none, options, out, error);
+  return model_from_graph_with(m, g, options, NULL, out, error);
 }
 
 /* A file, or bytes in memory where path is NULL. */
@@ -293,7 +302,7 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   /* the loader has prefixed the path to its message */
   const bool named = onnx && status != RESNET_OK;
   if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
-  if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
+  if (status == RESNET_OK) status = make_model(m, &g, &file, options, NULL, out, error);
   status = load_explain_budget(m, status, error);
   if (status != RESNET_OK && from->path && !named) (void)err_add_prefix(error, status, from->path);
   graph_release(&g);

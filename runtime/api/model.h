@@ -36,6 +36,12 @@ void model_release(const resnet_model *model);
 resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
                                resnet_model **out, resnet_error *error);
 
+/* Do the same with these algorithms (runtime/plan/cost_model.h), one for each
+ * convolution; NULL: the cost model chooses. */
+resnet_status model_from_graph_with(memory *m, graph *g, const resnet_model_options *options,
+                                    const uint32_t *algorithms, resnet_model **out,
+                                    resnet_error *error);
+
 /* Return how many classes resnet_classify ranks: 0 for an embedding. */
 uint32_t model_class_count(const resnet_model *model);
 

@@ -5,7 +5,6 @@
 #include "runtime/kernels/table.h"
 #include "runtime/kernels/winograd.h"
 #include "runtime/kernels/winograd_stride2.h"
-#include "runtime/plan/cost_constants.h"
 
 enum { MAX_SHARING = 4 }; /* samples */
 
@@ -30,9 +29,11 @@ static double rounded(double x, double unit) {
 
 static double smaller(double a, double b) { return a < b ? a : b; }
 
-/* Return the cost per sample of fetching weights. */
-static double fetch_cost(const layer *l, double bytes, double starving) {
-  return bytes / l->sharing * (bytes > starving * l->sharing ? l->k->starved : l->k->fetched);
+/* Return the cost per sample of fetching weights, each of which `rows` rows of a sample
+ * use. With few rows the products take less time than the fetching. */
+static double fetch_cost(const layer *l, double bytes, double rows) {
+  const bool starves = rows * l->sharing < l->k->starving_rows && bytes > l->k->starving_bytes;
+  return bytes / l->sharing * (starves ? l->k->starved : l->k->fetched);
 }
 
 /* Return the multiply-accumulates of the direct sum, in whole panels. */
@@ -71,20 +72,22 @@ static void predict_gemm(const layer *l, plan_candidate *c) {
   /* a group of no more than a vector is packed as one */
   const double vector = l->k->panel / 2,
                out = l->out <= vector ? vector : rounded(l->out, l->k->panel);
-  const double products = l->pixels * l->taps * l->in * l->groups * out;
-  c->cost = products * l->k->product + fetch_cost(l, l->bytes, l->k->starving_bytes);
+  const double rows = l->pixels * l->taps * l->groups,
+               gathered = l->taps > 1 ? rows * rounded(out, l->k->panel) / l->k->panel : 0.0;
+  c->cost = rows * l->in * out * l->k->product + gathered * l->k->tap +
+            fetch_cost(l, l->bytes, l->pixels);
 }
 
 /* Predict Winograd's algorithm with tiles of out_tile outputs: `products` for each tile
  * and pair of channels, with `matrices` of transformed weights. */
 static void predict_tiles(const layer *l, plan_candidate *c, winograd_size out_tile,
-                          double products, double matrices, double in, double starving) {
+                          double products, double matrices, double in, double transform) {
   const double h = (double)out_tile.h, w = (double)out_tile.w;
   const double tiles = rounded(l->op->shape.h, h) * rounded(l->op->shape.w, w) / (h * w);
   const double vector = l->k->panel / 2, out = rounded(l->out, vector), lanes = rounded(in, vector);
-  const double each = in * out * l->k->product + (lanes + out) * l->k->transform;
+  const double each = in * out * l->k->product + (lanes + out) * transform;
   c->bytes = matrices * in * out * sizeof(float);
-  c->cost = tiles * products * each + fetch_cost(l, c->bytes, starving);
+  c->cost = tiles * products * each + fetch_cost(l, c->bytes, tiles);
 }
 
 static void predict_winograd(const layer *l, plan_candidate *c) {
@@ -92,13 +95,13 @@ static void predict_winograd(const layer *l, plan_candidate *c) {
   const simd_winograd_form *f = winograd_find_form(simd_fastest(), c->form);
   const double points = (double)(f->in.h * f->in.w),
                in = (c->kernel == KERNEL_STEM ? 4.0 : 1.0) * l->in;
-  predict_tiles(l, c, f->out, points, points, in, l->k->starving_bytes);
+  predict_tiles(l, c, f->out, points, points, in, l->k->transform);
 }
 
 static void predict_winograd_stride2(const layer *l, plan_candidate *c) {
   const double products = (STRIDE2_POINTS + STRIDE2_OUT) * (STRIDE2_POINTS + STRIDE2_OUT);
   predict_tiles(l, c, (winograd_size){STRIDE2_OUT, STRIDE2_OUT}, products, STRIDE2_MATRICES, l->in,
-                l->k->starving_stride2);
+                l->k->split);
 }
 
 /* A way to compute some convolutions: a kernel and, where it has several, its form. */
@@ -169,12 +172,17 @@ bool plan_algorithm_permitted(uint32_t number, const plan_op *conv, const plan_o
   return options->conv != RESNET_CONV_XNNPACK || row(number)->kernel == KERNEL_CONV;
 }
 
-static layer describe_layer(const plan_op *op, uint32_t batch) {
+/* Return the constants of this CPU's class. */
+static const plan_cost_constants *constants_here(void) {
+  return plan_cost_constants_of(simd_fastest()->name);
+}
+
+static layer describe_layer(const plan_cost_constants *k, const plan_op *op, uint32_t batch) {
   const double taps = (double)op->window.kernel_h * op->window.kernel_w,
                in = (double)op->in.c / op->groups;
   return (layer){
       .op = op,
-      .k = plan_cost_constants_of(simd_fastest()->name),
+      .k = k,
       .taps = taps,
       .pixels = (double)op->shape.h * op->shape.w,
       .in = in,
@@ -193,14 +201,19 @@ static plan_candidate predict(const algorithm *a, const layer *l, bool adds) {
   return c;
 }
 
-plan_candidate plan_predict(uint32_t number, const plan_op *conv, bool adds, uint32_t batch) {
-  const layer l = describe_layer(conv, batch);
+plan_candidate plan_predict_with(const plan_cost_constants *constants, uint32_t number,
+                                 const plan_op *conv, bool adds, uint32_t batch) {
+  const layer l = describe_layer(constants, conv, batch);
   return predict(row(number), &l, adds);
+}
+
+plan_candidate plan_predict(uint32_t number, const plan_op *conv, bool adds, uint32_t batch) {
+  return plan_predict_with(constants_here(), number, conv, adds, batch);
 }
 
 uint32_t plan_list_candidates(const plan_op *conv, bool adds, const plan_options *options,
                               plan_candidate candidates[PLAN_MAX_CANDIDATES]) {
-  const layer l = describe_layer(conv, options->batch);
+  const layer l = describe_layer(constants_here(), conv, options->batch);
   uint32_t count = 0;
   for (uint32_t i = PLAIN; i < PLAIN + TRANSFORMED; i++)
     if (plan_algorithm_applies(i, conv) && plan_algorithm_permitted(i, conv, options))

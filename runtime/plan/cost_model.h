@@ -5,6 +5,7 @@
 #ifndef LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 #define LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 
+#include "runtime/plan/cost_constants.h"
 #include "runtime/plan/plan.h"
 
 /* Algorithms are numbered from 0 on: a kernel and, where it has several, its form.
@@ -37,6 +38,10 @@ typedef struct plan_candidate {
   double addition;    /* of adding the shortcut separately, where the kernel cannot */
   double bytes;       /* of weights */
 } plan_candidate;
+
+/* Do the same with other constants than those of this CPU's class. */
+plan_candidate plan_predict_with(const plan_cost_constants *constants, uint32_t algorithm,
+                                 const plan_op *conv, bool adds, uint32_t batch);
 
 /* Return the cost of the candidate and of what it leaves to another op. */
 static inline double plan_candidate_cost(const plan_candidate *c) { return c->cost + c->addition; }

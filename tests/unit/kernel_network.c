@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "runtime/api/session.h"
+#include "runtime/plan/cost_model.h"
+#include "runtime/plan/lower.h"
 #include "tests/unit/reference.h"
 
 static uint64_t state = 1;
@@ -196,13 +198,43 @@ unsigned network_kinds(const plan *p) {
   return kinds;
 }
 
+static plan_kernel forced_kernel = KERNEL_COUNT;
+
+void network_force(plan_kernel forced) { forced_kernel = forced; }
+
+static uint32_t forced_algorithm(const plan_op *conv) {
+  for (uint32_t i = 0; i < plan_algorithm_count(); i++) {
+    const plan_candidate c = plan_predict(i, conv, false, 1);
+    if (c.kernel == forced_kernel && plan_algorithm_applies(i, conv)) return i;
+  }
+  return plan_algorithm_of(conv);
+}
+
+/* Write the algorithm of each convolution. */
+static void force_algorithms(const graph *g, uint32_t algorithms[MAX_NODES]) {
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const graph_node *node = &g->nodes[i];
+    const plan_op conv = {.kernel = KERNEL_CONV,
+                          .in = g->nodes[node->input[0]].shape,
+                          .shape = node->shape,
+                          .window = node->window,
+                          .groups = node->groups};
+    if (plan_selects_algorithm(node->op))
+      *algorithms++ = node->op == GRAPH_CONV ? forced_algorithm(&conv) : plan_algorithm_of(&conv);
+  }
+}
+
 resnet_model *network_model(network *n, resnet_conv conv) {
+  uint32_t algorithms[MAX_NODES] = {0};
+  const bool forced = forced_kernel != KERNEL_COUNT;
+  if (forced) force_algorithms(&n->graph, algorithms);
   resnet_error error;
   resnet_model *model;
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.conv = conv;
-  if (model_from_graph(n->memory, &n->graph, &options, &model, &error) != RESNET_OK)
+  if (model_from_graph_with(n->memory, &n->graph, &options, forced ? algorithms : NULL, &model,
+                            &error) != RESNET_OK)
     fail_msg("%s", error.message);
   return model;
 }

@@ -49,6 +49,10 @@ enum {
 
 unsigned network_kinds(const plan *p);
 
+/* Let this kernel compute the convolutions of all later models, where it applies, and
+ * XNNPACK the others, instead of those that the cost model prefers. */
+void network_force(plan_kernel forced);
+
 /* Make a model of the network, which keeps only its shapes. The caller releases the
  * graph, then closes the model, which destroys the network's memory. */
 resnet_model *network_model(network *n, resnet_conv conv);

@@ -255,5 +255,6 @@ int main(void) {
       cmocka_unit_test(narrow_groups_are_refused),
       cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
   };
+  network_force(KERNEL_GEMM);
   return cmocka_run_group_tests_name("gemm windows", tests, NULL, NULL);
 }

@@ -514,6 +514,8 @@ static void test_dynamic_range_is_mentioned_only_where_it_matters(void **unused)
     }
 }
 
+static bool is_direct(plan_kernel k) { return k == KERNEL_CONV || k == KERNEL_GEMM; }
+
 static void test_winograd_is_avoided_where_weights_forbid_it(void **unused) {
   (void)unused;
   const float narrow[9] = {1, -2, 1, 3, 1, 1, -1, 1, 2}, wide[9] = {1, -2, 1, 3, 1e4f, 1, -1, 1, 2};
@@ -523,13 +525,11 @@ static void test_winograd_is_avoided_where_weights_forbid_it(void **unused) {
                    KERNEL_WINOGRAD);
   assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
                    KERNEL_WINOGRAD);
-  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_GEMM);
-  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_GEMM);
+  assert_true(is_direct(kernel_for_taps(narrow, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL)));
+  assert_true(is_direct(kernel_for_taps(narrow, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL)));
   for (size_t i = 0; i < 3; i++) {
-    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
-                     KERNEL_GEMM);
-    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL),
-                     KERNEL_GEMM);
+    assert_true(is_direct(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL)));
+    assert_true(is_direct(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL)));
   }
 }
 
@@ -568,7 +568,7 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
 static void test_batches_share_weights(void **unused) {
   (void)unused;
   double one, many;
-  assert_int_equal(form_for(7, 512, 1, &one), WINOGRAD_F4X2_3X3);
+  assert_in_range(form_for(7, 512, 1, &one), WINOGRAD_F2X2_3X3, WINOGRAD_F4X2_3X3);
   assert_int_equal(form_for(7, 512, 8, &many), WINOGRAD_F4X4_3X3);
   assert_true(many > one);
   assert_int_equal(form_for(56, 64, 1, &one), WINOGRAD_F4X4_3X3);
