@@ -50,8 +50,9 @@
  *   - A model may be closed before its sessions: its memory is released with the last of
  *     them.
  *   - After fork() a child may use the sessions of its parent. It has none of their
- *     threads, and runs on its own alone; scores are the same to the bit. No other thread
- *     may use a session during the fork.
+ *     threads, and runs on its own alone; scores are the same to the bit. During the fork
+ *     no other thread may use a session, or open or close one of a model that the child
+ *     uses.
  *   - Functions without a session argument may be called from any thread.
  *
  * Structs with a `struct_size`:

@@ -11,7 +11,9 @@ enum {
   HUGE_PAGE = 1 << 21,
   /* bytes of the first chunk: a small model touches no huge page */
   SMALL_CHUNK = 1 << 22,
-  CHUNK = 1 << 25
+  /* The usual size. Few large chunks have few huge pages that are used in part, and pages
+   * that are not used take no memory. */
+  CHUNK = 1 << 27
 };
 
 /* A part of a chunk that is in no block. */
@@ -91,6 +93,11 @@ static heap_chunk *map_chunk(memory_heap *h, size_t size) {
   if (!c) return NULL;
   c->size = size > usual ? size : usual;
   if (reserve_range(c)) c->start = small ? map_small(c->size) : map_huge(c->size);
+  if (reserve_range(c) && !c->start) {
+    /* addresses are limited (RLIMIT_AS) */
+    c->size = size;
+    c->start = map_small(size);
+  }
   if (!c->start) {
     free(c->free);
     free(c);
