@@ -87,8 +87,8 @@ static void unmap_chunk(memory_heap *h, heap_chunk *c) {
 
 /* Map a chunk with room for `size` bytes. */
 static heap_chunk *map_chunk(memory_heap *h, size_t size) {
-  const bool small = h->mapped == 0 && size <= SMALL_CHUNK;
-  const size_t usual = small ? SMALL_CHUNK : CHUNK;
+  const bool first = h->mapped == 0 && size <= SMALL_CHUNK, small = first || h->small_pages;
+  const size_t usual = first ? SMALL_CHUNK : CHUNK;
   heap_chunk *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   c->size = size > usual ? size : usual;
@@ -224,7 +224,11 @@ void mem_heap_keep(memory_heap *h, bool keeps) {
   h->keeps = keeps;
   for (heap_chunk *c = h->chunks, *next; !keeps && c; c = next) {
     next = c->next;
-    for (size_t i = 0; i < c->free_count; i++) clean(h, &c->free[i]);
+    for (size_t i = 0; i < c->free_count; i++) {
+      clean(h, &c->free[i]);
+      /* a huge page that a block begins is there as a whole: return the rest of it, too */
+      (void)madvise(c->free[i].start, c->free[i].size, MADV_DONTNEED);
+    }
     for (size_t i = c->free_count; i-- > 0;) merge(c, i);
     if (c->blocks == 0) unmap_chunk(h, c);
   }

@@ -24,6 +24,8 @@ void mem_init(memory *m, const resnet_allocator *hooks, uint64_t budget) {
 
 void mem_keep_pages(memory *m, bool keeps) { mem_heap_keep(&m->heap, keeps); }
 
+void mem_use_small_pages(memory *m) { m->heap.small_pages = true; }
+
 bool mem_size_multiply(size_t a, size_t b, size_t *product) {
   if (b != 0 && a > SIZE_MAX / b) return false;
   *product = a * b;

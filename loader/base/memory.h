@@ -51,6 +51,9 @@ char *mem_copy_string(memory *m, const char *text, size_t size);
  * return all free pages to the system. */
 void mem_keep_pages(memory *m, bool keeps);
 
+/* Ask the system for no huge pages from now on: less memory, and slower opening. */
+void mem_use_small_pages(memory *m);
+
 /* Multiply; return false, and leave *product unchanged, if a * b overflows. */
 bool mem_size_multiply(size_t a, size_t b, size_t *product);
 

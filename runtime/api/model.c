@@ -321,6 +321,7 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   memory *m = mem_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
                                                                       : default_memory_bytes);
   if (!m) return err_no_memory(error, "a model");
+  if (options.memory == RESNET_MEMORY_SMALL) mem_use_small_pages(m);
   mem_keep_pages(m, true);
   status = build_model(m, from, &options, out, error);
   mem_keep_pages(m, false);

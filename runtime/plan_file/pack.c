@@ -143,7 +143,7 @@ resnet_status plan_file_pack(plan *p, const plan_file *f, const plan_options *op
                              size_t size, resnet_error *error) {
   resnet_status status = check_ops(p, error);
   if (status != RESNET_OK || !f->bytes)
-    return status == RESNET_OK ? plan_file_pack_ops(p, error) : status;
+    return status == RESNET_OK ? plan_file_pack_ops(p, options->memory, error) : status;
   plan_file_key key;
   char why[2 * PLAN_KEY_TEXT + 48];
   status = plan_file_key_make(&key, p->memory, options, error);
@@ -152,5 +152,5 @@ resnet_status plan_file_pack(plan *p, const plan_file *f, const plan_options *op
   (void)snprintf(notice, size,
                  "the plan file's weights were packed anew: %s; save it again to map it", why);
   status = verify_all_weights(f, error);
-  return status == RESNET_OK ? plan_file_pack_ops(p, error) : status;
+  return status == RESNET_OK ? plan_file_pack_ops(p, options->memory, error) : status;
 }

@@ -74,13 +74,14 @@ static bool is_shared(const plan *p) {
 
 /* The largest weights come first, while little else is packed: an op's weights are in
  * memory twice while they are packed. */
-resnet_status plan_file_pack_ops(plan *p, resnet_error *error) {
+resnet_status plan_file_pack_ops(plan *p, resnet_memory use, resnet_error *error) {
   packing w = {.count = p->op_count, .memory = p->memory, .status = RESNET_OK};
   w.order = mem_allocate(p->memory, p->op_count, sizeof(plan_op *));
   if (!w.order) return err_no_memory(error, "the plan");
   for (uint32_t i = 0; i < p->op_count; i++) w.order[i] = &p->ops[i];
   sort_items(w.order, p->op_count, sizeof(plan_op *), by_weights);
-  const resnet_status status = is_shared(p) ? pack_shared(&w, error) : pack_some(&w, error);
+  const bool shared = use != RESNET_MEMORY_SMALL && is_shared(p);
+  const resnet_status status = shared ? pack_shared(&w, error) : pack_some(&w, error);
   mem_release(p->memory, w.order);
   return status;
 }

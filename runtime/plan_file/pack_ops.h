@@ -6,7 +6,8 @@
 
 /* Let each op's kernel pack its weights. The threads take ops from one list, so the
  * caller never waits for more than one op of the other thread; the packed bits do not
- * depend on it. */
-resnet_status plan_file_pack_ops(plan *p, resnet_error *error);
+ * depend on it. With RESNET_MEMORY_SMALL one thread packs: two would hold the unpacked
+ * weights of two ops beside their packed ones. */
+resnet_status plan_file_pack_ops(plan *p, resnet_memory use, resnet_error *error);
 
 #endif
