@@ -1,5 +1,7 @@
 #include "runtime/kernels/simd/gemm.h"
 
+#include <stdint.h>
+
 #include "runtime/kernels/simd/simd.h"
 
 /* vector registers */
@@ -17,6 +19,7 @@ enum {
    * than MIN_BLOCKS gain nothing */
   BLOCK = 512,
   MIN_BLOCKS = 4,
+  AHEAD = 8,         /* products between a use of weights and their prefetch into L1 */
   LINE = 16,         /* floats of a cache line */
   FETCHING_TILES = 4 /* at most; a power of two, like PANEL */
 };
@@ -171,6 +174,14 @@ INLINE void start_sums(const panel *t, size_t row, size_t rows, size_t vectors, 
   }
 }
 
+/* Prefetch into L1 the weights of a later product. The address may lie behind their end,
+ * where a pointer must not. */
+INLINE void fetch_weights(const float *b) {
+  const uintptr_t later = (uintptr_t)b + AHEAD * PANEL * sizeof *b;
+  for (size_t k = 0; k + LINE <= PANEL; k += LINE)
+    __builtin_prefetch((const void *)(later + k * sizeof *b), 0, 3);
+}
+
 /* Compute the sums of rows x (vectors * WIDTH) elements in registers. rows, vectors,
  * lines and plain are constants after inlining; a plain product has one tap and no
  * epilogue.
@@ -191,6 +202,8 @@ INLINE void multiply_rows(const panel *t, size_t row, size_t rows, size_t vector
       for (size_t line = 0; line < lines; line++)
         __builtin_prefetch(fetch.next + line * LINE, 0, 2);
       if (lines) fetch.next += fetch.step;
+      /* too many instructions for smaller tiles, and beside the other prefetch */
+      if (!plain && !lines && rows == ROWS && vectors == 2) fetch_weights(b);
       vec column[2];
       for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH, WIDTH);
       for (size_t r = 0; r < rows; r++)
