@@ -226,7 +226,7 @@ void mem_heap_keep(memory_heap *h, bool keeps) {
     next = c->next;
     for (size_t i = 0; i < c->free_count; i++) {
       clean(h, &c->free[i]);
-      /* a huge page that a block begins is there as a whole: return the rest of it, too */
+      /* a huge page that a block uses in part is there as a whole: return the rest */
       (void)madvise(c->free[i].start, c->free[i].size, MADV_DONTNEED);
     }
     for (size_t i = c->free_count; i-- > 0;) merge(c, i);
