@@ -322,7 +322,7 @@ def test_other_heads_are_refused(photo, tmp_path):
     net, out = net_of_maxima(tmp_path / "net.onnx"), tmp_path / "cam.png"
     result = resnet("classify", "-q", "-m", net, "--cam", out, photo)
     said = complaint(result)
-    assert said.startswith(f"resnet: {net}: the last layer, 'fc' (conv), follows ")
+    assert said.startswith(f"resnet: {net}: the last layer, 'fc' (gemm), follows ")
     assert said.endswith(
         "max_pool: --cam needs one fully connected layer after global average pooling"
     )

@@ -49,6 +49,8 @@ class Op:
     # prediction
     cost: float
     layer: Optional[int]  # number among the layers that the paper counts, from 1
+    # of its kernel, without those that transform inputs and outputs; at most macs
+    multiplications: int
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,7 @@ def _read_op(pointer: ctypes.c_void_p, index: int) -> Op:
         arena_offset=struct.arena_offset,
         cost=struct.cost,
         layer=struct.layer or None,
+        multiplications=struct.multiplications,
     )
 
 
