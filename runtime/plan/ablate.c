@@ -261,7 +261,8 @@ static uint32_t find_class_layer(const plan *p) {
                          op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 &&
                          w->stride_h == 1 && w->stride_w == 1 &&
                          !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right);
-  if (!pixelwise || op->gates || clamps(op)) return RESNET_NO_INDEX;
+  /* with an addition, the map would need the shortcut of every pixel */
+  if (!pixelwise || op->gates || adds(op) || clamps(op)) return RESNET_NO_INDEX;
   return p->ops[op->input[0]].kernel == KERNEL_GLOBAL_AVERAGE_POOL ? i : RESNET_NO_INDEX;
 }
 

@@ -228,6 +228,30 @@ static void a_strided_class_layer_has_no_map(void **state) {
   buffer_release(&file);
 }
 
+/* The score is the sum of two classifiers. A matrix product adds the first while it
+ * computes the second, whose map would have no shortcut of its size. */
+static void a_class_layer_that_adds_has_no_map(void **state) {
+  (void)state;
+  network n = {0};
+  begin_network(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add_conv(&n, "p", "q", "5,4,1,1", "");
+  add_conv(&n, "p", "r", "5,4,1,1", "");
+  add(&n, "Add", "r,q", "s", "");
+  add(&n, "Flatten", "s", "y", "");
+  buffer file = finish(&n);
+  resnet_model *model = plan_open(&file, NULL);
+  unsigned seen = 0;
+  check_observed(model, &seen);
+  record r = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&r);
+  for (uint32_t op = 0; op < model->plan.op_count; op++)
+    assert_null(value(&r, op, RESNET_POINT_CLASS_MAP));
+  end(&r);
+  resnet_model_close(&model);
+  buffer_release(&file);
+}
+
 /* ---- ablations --------------------------------------------------------------------- */
 
 /* Check an ablation. The block's input is unchanged, so its output follows from the
@@ -384,6 +408,7 @@ int main(void) {
       cmocka_unit_test(each_point_of_the_paper_is_emitted_once),
       cmocka_unit_test(the_class_maps_mean_is_the_logit),
       cmocka_unit_test(a_strided_class_layer_has_no_map),
+      cmocka_unit_test(a_class_layer_that_adds_has_no_map),
       cmocka_unit_test(a_skipped_block_is_its_shortcut_or_its_branch),
       cmocka_unit_test(ablations_are_the_same_unobserved),
       cmocka_unit_test(swapped_blocks_change_places),
