@@ -425,6 +425,7 @@ static void describe_grouped(const plan_op *op, char *text, size_t size) {
 
 const kernel kernel_grouped = {.name = "grouped",
                                .is_convolution = true,
+                               .loads_past = true,
                                .check = check_grouped,
                                .packed_size = packed_size_grouped,
                                .pack = pack_grouped,

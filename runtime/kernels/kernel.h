@@ -38,6 +38,9 @@ typedef struct kernel {
   bool adds_shortcut;
   /* bit k: the output may use input[k]'s buffer when no other op reads that */
   unsigned in_place;
+  /* it loads whole vectors from any channel of input[0], so up to a vector past its end
+   * even if the channels fill whole vectors */
+  bool loads_past;
   /* Refuse, when the model is opened, what the kernel cannot run; NULL: it runs
    * anything. */
   resnet_status (*check)(const plan_op *op, resnet_error *error);

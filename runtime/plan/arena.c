@@ -15,6 +15,7 @@ typedef struct buffer {
   size_t size, offset;  /* floats per sample */
   uint32_t first, last; /* first op that writes it, last op that reads it */
   uint32_t index;
+  bool read_past; /* has room behind it for a kernel's loads_past */
 } buffer;
 
 typedef struct layout {
@@ -75,6 +76,17 @@ static void assign_buffers(layout *l) {
           (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i, .index = own};
     }
     l->buffers[l->buffer_of[i]].last = l->last_reader[i];
+  }
+}
+
+/* Make room behind the buffers that a kernel reads past, whatever their channels. */
+static void add_room(layout *l) {
+  for (uint32_t i = 0; i < l->plan->op_count; i++) {
+    const plan_op *op = &l->plan->ops[i];
+    if (!kernel_table[op->kernel]->loads_past) continue;
+    buffer *b = &l->buffers[l->buffer_of[op->input[0]]];
+    if (!b->read_past) b->size += ALIGNMENT;
+    b->read_past = true;
   }
 }
 
@@ -154,6 +166,7 @@ resnet_status plan_assign_arena(plan *p, resnet_error *error) {
   if (allocated) {
     find_last_readers(&l);
     assign_buffers(&l);
+    add_room(&l);
     place_buffers(&l);
     p->arena_lower_bound = largest_live_set(&l, ending);
   }
