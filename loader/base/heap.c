@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
-  PAGE = 4096, /* unit of blocks; at least a page of the system is returned to it */
+  MIN_PAGE = 4096, /* where the system does not tell its own */
   HUGE_PAGE = 1 << 21,
   /* bytes of the first chunk: a small model touches no huge page */
   SMALL_CHUNK = 1 << 22,
@@ -34,9 +35,13 @@ typedef struct heap_chunk {
 void mem_heap_init(memory_heap *h) {
   memset(h, 0, sizeof *h);
   (void)pthread_mutex_init(&h->lock, NULL);
+  const long page = sysconf(_SC_PAGESIZE);
+  h->page = page > MIN_PAGE ? (size_t)page : MIN_PAGE;
 }
 
-static size_t whole_pages(size_t size) { return (size + PAGE - 1) / PAGE * PAGE; }
+static size_t whole_pages(const memory_heap *h, size_t size) {
+  return (size + h->page - 1) / h->page * h->page;
+}
 
 /* ---- chunks ---- */
 
@@ -134,10 +139,20 @@ static heap_place find_place(memory_heap *h, size_t size) {
   return best;
 }
 
-/* Return the range's pages to the system, which gives zeros in their place. */
+/* Return pages to the system, which gives zeros in their place. Return false if it does
+ * not. Outside Linux, MADV_DONTNEED may keep what they hold. */
+static bool drop_pages(const heap_range *range) {
+#if defined(__linux__)
+  return madvise(range->start, range->size, MADV_DONTNEED) == 0;
+#else
+  return mmap(range->start, range->size, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+#endif
+}
+
 static void clean(memory_heap *h, heap_range *range) {
   if (!range->dirty) return;
-  range->dirty = madvise(range->start, range->size, MADV_DONTNEED) != 0;
+  range->dirty = !drop_pages(range);
   if (!range->dirty) h->kept -= range->size;
 }
 
@@ -168,12 +183,12 @@ static uint8_t *cut(memory_heap *h, heap_place place, size_t size, bool *dirty) 
 
 void *mem_heap_take(memory_heap *h, size_t size, bool cleared) {
   bool dirty = false;
-  if (size > SIZE_MAX - PAGE) return NULL;
+  if (size > SIZE_MAX - h->page) return NULL;
   (void)pthread_mutex_lock(&h->lock);
-  const heap_place place = find_place(h, whole_pages(size));
+  const heap_place place = find_place(h, whole_pages(h, size));
   const bool fits = place.chunk && reserve_range(place.chunk);
-  uint8_t *block = fits ? cut(h, place, whole_pages(size), &dirty) : NULL;
-  if (block) count_block(h, whole_pages(size));
+  uint8_t *block = fits ? cut(h, place, whole_pages(h, size), &dirty) : NULL;
+  if (block) count_block(h, whole_pages(h, size));
   if (!fits && place.chunk && place.chunk->blocks == 0) unmap_chunk(h, place.chunk);
   (void)pthread_mutex_unlock(&h->lock);
   if (block && dirty && cleared) memset(block, 0, size);
@@ -203,7 +218,7 @@ static heap_chunk *chunk_of(const memory_heap *h, const uint8_t *block) {
 void mem_heap_give(memory_heap *h, void *block, size_t size) {
   (void)pthread_mutex_lock(&h->lock);
   heap_chunk *c = chunk_of(h, block);
-  heap_range range = {block, whole_pages(size), true};
+  heap_range range = {block, whole_pages(h, size), true};
   h->used -= range.size;
   h->kept += range.size;
   if (!h->keeps) clean(h, &range);
@@ -227,7 +242,7 @@ void mem_heap_keep(memory_heap *h, bool keeps) {
     for (size_t i = 0; i < c->free_count; i++) {
       clean(h, &c->free[i]);
       /* a huge page that a block uses in part is there as a whole: return the rest */
-      (void)madvise(c->free[i].start, c->free[i].size, MADV_DONTNEED);
+      (void)drop_pages(&c->free[i]);
     }
     for (size_t i = c->free_count; i-- > 0;) merge(c, i);
     if (c->blocks == 0) unmap_chunk(h, c);

@@ -17,6 +17,7 @@ struct heap_chunk;
 /* Thread-safe. Holds memory only while it has blocks, or keeps pages. */
 typedef struct memory_heap {
   pthread_mutex_t lock;
+  size_t page; /* unit of blocks, in bytes: a page of the system */
   struct heap_chunk *chunks;
   size_t mapped;     /* bytes of all chunks */
   size_t used, peak; /* bytes of blocks */
