@@ -65,11 +65,29 @@ static resnet_status pack_shared(packing *w, resnet_error *error) {
   return w->status;
 }
 
+/* Return true if the budget holds all packed weights twice, beside what is there. Then no
+ * allocation can fail for what the other thread holds meanwhile: whether a model opens
+ * must not depend on timing. */
+static bool has_room(const plan *p) {
+  const memory *m = p->memory;
+  const uint64_t used = atomic_load(&m->used);
+  uint64_t left = m->budget > used ? (m->budget - used) / 2 : 0;
+  if (!m->budget) return true;
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    const kernel *k = kernel_table[p->ops[i].kernel];
+    const uint64_t bytes = k->packed_size ? k->packed_size(&p->ops[i]) : 0;
+    if (bytes > left) return false;
+    left -= bytes;
+  }
+  return true;
+}
+
 /* A caller's own allocator is called by the caller's thread alone. */
 static bool is_shared(const plan *p) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < p->op_count; i++) bytes += p->ops[i].weight_count * sizeof(float);
-  return bytes >= min_shared_bytes && !p->memory->hooks.allocate && cpu_allowed() > 1;
+  return bytes >= min_shared_bytes && !p->memory->hooks.allocate && cpu_allowed() > 1 &&
+         has_room(p);
 }
 
 /* The largest weights come first, while little else is packed: an op's weights are in
