@@ -571,7 +571,8 @@ typedef struct resnet_op {
    * op is not one of them. */
   uint32_t layer;
   /* Multiplications of the op's kernel per sample, without those that transform inputs
-   * and outputs. Fewer than `macs` for Winograd's algorithm, else equal. */
+   * and outputs. For Winograd's algorithm fewer than `macs`, unless most of its tiles
+   * are outside the image; else equal. */
   uint64_t multiplications;
 } resnet_op;
 
