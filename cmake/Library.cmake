@@ -9,7 +9,8 @@ set(resnet_system_libraries resnet_protobuf_c ZLIB::ZLIB Threads::Threads m)
 
 add_library(resnet_internal STATIC ${resnet_objects})
 target_link_libraries(resnet_internal PUBLIC resnet_xnnpack ${resnet_system_libraries})
-# pthreadpool's archive, which follows, needs our threads also where nothing else does.
+# pthreadpool's archive comes later in the link and calls our threads: link them even if
+# no other object calls them.
 if(NOT RESNET_SYSTEM_XNNPACK AND NOT APPLE)
   target_link_options(resnet_internal INTERFACE -Wl,-u,pthreadpool_create)
 endif()

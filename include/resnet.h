@@ -77,9 +77,9 @@
  *   - It opens only the model file it is given, with two exceptions. XNNPACK reads the
  *     CPU's description once per process. A session with `threads` 0 reads the process's
  *     CPU limit from /proc/self/cgroup and /sys/fs/cgroup.
- *   - Opening a model with 8 MiB of weights or more packs them on two threads, if the
- *     caller's affinity mask has two CPUs and the allocator is the default. The second
- *     one ends before the call returns.
+ *   - Opening packs 8 MiB of weights or more on two threads, if the caller's affinity
+ *     mask has two CPUs, the allocator is the default and `memory` is
+ *     RESNET_MEMORY_NORMAL. The second thread ends before the call returns.
  *   - XNNPACK keeps the CPU's description, a few hundred bytes, until the process ends.
  *     Leak checkers show it as "still reachable".
  *   - Model files from untrusted sources are safe to open.
@@ -254,10 +254,10 @@ RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_prepr
 
 typedef struct resnet_model resnet_model;
 
-/* Memory functions: all fields NULL (malloc and free), or `allocate` and `release` both
- * set. Any thread that uses the model or its sessions may call them. XNNPACK's operators
- * always use malloc: XNNPACK has one allocator per process, which a library must not
- * replace. */
+/* Memory functions: all fields NULL (malloc and free; large blocks are mapped), or
+ * `allocate` and `release` both set. Any thread that uses the model or its sessions may
+ * call them. XNNPACK's operators and a session's threads always use malloc: XNNPACK has
+ * one allocator per process, which a library must not replace. */
 typedef struct resnet_allocator {
   /* Passed to both functions. */
   void *context;
@@ -267,9 +267,9 @@ typedef struct resnet_allocator {
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
-/* How some convolutions are computed: 3x3 ones, and a first one of 7x7 and stride 2.
- * Winograd's algorithm computes them in tiles. It multiplies less and keeps transformed,
- * larger weights:
+/* How convolutions and fully connected layers are computed: by the direct sum, or by
+ * Winograd's algorithm. The latter applies to 3x3 convolutions, and to a first one of 7x7
+ * and stride 2. It computes tiles, multiplies less and keeps transformed, larger weights:
  *   - 3x3, stride 1: tiles of 4x4, 4x2 or 2x2 outputs. They take 1/4, 1/3 or 4/9 of the
  *     multiplications and 4, 2.7 or 1.8 times the weights' memory.
  *   - 3x3, stride 2: tiles of 4x4 take 9/16 and 4 times.
@@ -320,9 +320,9 @@ typedef struct resnet_model_options {
   const resnet_preprocess *preprocess;
   /* Where memory comes from; all NULL: malloc and free. */
   resnet_allocator allocator;
-  /* How convolutions are computed. A plan file keeps the value it was made with, and the
-   * kernel of each convolution, where this is RESNET_CONV_AUTO. Another value than the
-   * file's chooses the kernels anew. */
+  /* How convolutions are computed. If this is RESNET_CONV_AUTO, a plan file keeps its own
+   * value and the algorithm of each convolution. A value other than the file's chooses
+   * the algorithms anew. */
   resnet_conv conv;
   /* How much memory the weights may use. A plan file keeps the value it was made with
    * where this is RESNET_MEMORY_NORMAL. */
@@ -398,8 +398,8 @@ RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size
  * The model must have been opened with keep_weights 1 or from a plan file.
  *   - resnet_model_open maps a plan file: nothing is decoded or packed, and processes
  *     that open it share its memory.
- *   - The kernels of its convolutions are kept on every CPU. The weights are packed again
- *     if the CPU, the library's version, `conv` or `memory` differ.
+ *   - The algorithms of its convolutions are kept on every CPU. The weights are packed
+ *     again if the CPU, the library's version, `conv` or `memory` differ.
  *     resnet_model_info.notice then says so.
  *   - A preprocessing and labels from the options become the file's own.
  *   - The same model gives the same bytes.
@@ -673,8 +673,8 @@ typedef enum resnet_layout {
  *   - Input values may be anything. NaN and infinity give meaningless scores and do no
  *     other harm.
  *   - Nothing is allocated.
- *   - The first run of a model from a plan file fails with RESNET_ERROR_FORMAT if the
- *     file's weights are damaged.
+ *   - A run that is the first to need packed weights of a plan file verifies them. It
+ *     fails with RESNET_ERROR_FORMAT if they are damaged.
  *
  * resnet_prepare makes `input` of images. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,
@@ -744,6 +744,8 @@ typedef struct resnet_prediction {
  *     resnet_run never allocates.
  *   - The model must have 1 or 3 input channels, and classes: an embedding fails with
  *     RESNET_ERROR_UNSUPPORTED.
+ *   - A run that is the first to need packed weights of a plan file verifies them. It
+ *     fails with RESNET_ERROR_FORMAT if they are damaged.
  *   - Errors of one image name its position among the `count`, from 0. */
 RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_image *images,
                                          size_t count, uint32_t k, resnet_prediction *predictions,

@@ -23,7 +23,7 @@ typedef struct memory_heap {
   size_t used, peak; /* bytes of blocks */
   size_t kept;       /* bytes of released blocks whose pages are kept */
   bool keeps;
-  bool small_pages; /* ask for no huge pages: the last of a chunk is used in part */
+  bool small_pages; /* no huge pages: part of the last one would be wasted */
 } memory_heap;
 
 void mem_heap_init(memory_heap *h);

@@ -24,8 +24,8 @@ float *executor_output(const resnet_session *session, uint32_t index) {
  * thread takes. Bits do not depend on it. */
 static pthreadpool_t workers_of(const resnet_session *session, const plan_op *op, size_t batch) {
   const size_t values = plan_shape_floats(op->in) + plan_shape_floats(op->shape);
-  const size_t most = SHARED_WORK / batch;
-  return op->macs < most && values < most - op->macs ? NULL : session->workers;
+  const size_t max_work = SHARED_WORK / batch;
+  return op->macs < max_work && values < max_work - op->macs ? NULL : session->workers;
 }
 
 kernel_call executor_call(const resnet_session *session, uint32_t index, size_t batch) {
@@ -168,8 +168,9 @@ static resnet_status run_ops(resnet_session *session, size_t batch, resnet_error
   return RESNET_OK;
 }
 
-/* Predict from the previous gap: a caller that returned within LONG_PAUSE will likely do
- * so again, so keep the workers spinning; otherwise let them sleep after the run. */
+/* For a system's pthreadpool, predict from the previous gap. A caller that returned
+ * within LONG_PAUSE will likely do so again: keep the workers spinning. Otherwise let
+ * them sleep after the run. Our own workers sleep by themselves. */
 resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error) {
   const bool paused = system_now_ns() - session->run_end > LONG_PAUSE;
   resnet_status status = executor_shape(session, batch, error);

@@ -1,10 +1,9 @@
 /* Convolutions of several groups, depthwise ones included, + bias + clamp
  * (simd/grouped.h).
  *
- * A unit is the smallest number of groups whose outputs fill a vector, or one group. Its
- * inputs are spread once for all its outputs. A task computes some rows of some units: it
- * goes down strips of columns, and keeps the spread rows that a window reaches in a
- * ring. */
+ * A unit is as many groups as fit a vector, at least one. Its inputs are spread once for
+ * all its outputs. A task computes some rows of some units: it goes down strips of
+ * columns, and keeps the spread rows that a window reaches in a ring. */
 #include "runtime/kernels/conv_grouped.h"
 #include "runtime/kernels/table.h"
 
@@ -60,11 +59,12 @@ typedef struct grouped_layout {
   size_t row, ring_rows;    /* floats of a ring's row */
 } grouped_layout;
 
-/* Return the groups of a unit, if that is more than one group's outputs fill. */
+/* Return how many groups of inputs and outputs fit a vector; at least 1. Groups of
+ * several channels share a vector only with GROUPED_PERMUTE. */
 static size_t groups_of_unit(const grouped_layout *l, const simd_set *simd, size_t groups) {
-  const size_t most = l->in > l->out ? l->in : l->out;
-  const bool shares = most == 1 || simd->grouped->permutes;
-  return shares && most < l->width ? min_size(l->width / most, groups) : 1;
+  const size_t max_channels = l->in > l->out ? l->in : l->out;
+  const bool shares = max_channels == 1 || simd->grouped->permutes;
+  return shares && max_channels < l->width ? min_size(l->width / max_channels, groups) : 1;
 }
 
 static grouped_spread choose_spread(const grouped_layout *l, size_t unit_groups) {

@@ -9,8 +9,9 @@ enum {
   MAX_BLOCK = 64,
   L2_PARTS = 3, /* one for a block; the others hold weights and activations */
   L3_PARTS = 8, /* one for a large block */
-  HEAVY = 4,    /* times L2: reading so many weights costs more than a block in L3 */
-  /* bytes: a session grows little */
+  /* times L2: more weights are worth a block in L3, even if it cannot hold all tiles */
+  HEAVY = 4,
+  /* bytes; more would make sessions much larger */
   LARGE_BLOCK = 2 << 20
 };
 
@@ -29,7 +30,7 @@ resnet_status winograd_workspace(kernel_call *call, size_t block_floats, resnet_
   return RESNET_OK;
 }
 
-/* Return the bytes of a block's transformed values, which all together take `bytes`.
+/* Return the bytes of one block of transformed values. Those of all tiles take `bytes`.
  * Weights that do not fit L2 are read once for each block: then larger blocks pay, as far
  * as L3 holds them. The number of threads plays no part, as a forked child has one thread
  * and the same workspace. */

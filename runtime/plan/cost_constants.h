@@ -1,6 +1,5 @@
-/* Constants of the cost model: what each step of a convolution costs on a CPU of one
- * instruction-set class. tests/bench/calibrate.py measures them and prints this table's
- * rows. */
+/* Constants of the cost model: what each step of a convolution costs on a CPU class.
+ * tests/bench/calibrate.py measures them and prints this table's rows. */
 #ifndef LIBRESNET_RUNTIME_PLAN_COST_CONSTANTS_H
 #define LIBRESNET_RUNTIME_PLAN_COST_CONSTANTS_H
 

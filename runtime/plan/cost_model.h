@@ -1,7 +1,6 @@
 /* The algorithms that compute convolutions, and a model of what they cost. Costs depend
- * on shapes, on the batch that the model was opened for, and on the class of the CPU's
- * instruction set. They do not depend on timing, threads or load, and so neither do
- * scores. */
+ * on shapes, on the batch that the model was opened for, and on the CPU class. They do
+ * not depend on timing, threads or load, and so neither do scores. */
 #ifndef LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 #define LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 
@@ -39,10 +38,6 @@ typedef struct plan_candidate {
   double bytes;       /* of weights */
 } plan_candidate;
 
-/* Do the same with other constants than those of this CPU's class. */
-plan_candidate plan_predict_with(const plan_cost_constants *constants, uint32_t algorithm,
-                                 const plan_op *conv, bool adds, uint32_t batch);
-
 /* Return the cost of the candidate and of what it leaves to another op. */
 static inline double plan_candidate_cost(const plan_candidate *c) { return c->cost + c->addition; }
 
@@ -52,6 +47,10 @@ enum { PLAN_MAX_CANDIDATES = 8 };
 /* Predict an algorithm that applies to `conv`. With `adds` the only reader of the result
  * is the addition of a shortcut. */
 plan_candidate plan_predict(uint32_t algorithm, const plan_op *conv, bool adds, uint32_t batch);
+
+/* Predict as plan_predict does, with other constants than those of this CPU class. */
+plan_candidate plan_predict_with(const plan_cost_constants *constants, uint32_t algorithm,
+                                 const plan_op *conv, bool adds, uint32_t batch);
 
 /* List the candidates for `conv`, a KERNEL_CONV, in descending order of their bytes. The
  * last one is the cheapest without transformed weights; the others transform theirs.

@@ -31,9 +31,11 @@
  * order refuses it. Text is a u32 length and that many bytes, none of them NUL.
  *
  * A CRC-32 covers the front and is always verified. A checksum (checksum.h) covers each
- * array of weights and is verified before these are used: packed weights when a run first
- * reads them, portable ones when they are packed again or when a model that runs them as
- * they are is opened, both when the model is saved. */
+ * array of weights and is verified before these are used:
+ *
+ *   packed weights:   before a run first reads them, and before the model is saved
+ *   portable weights: before they are packed again, before the model is saved, and, if a
+ *                     kernel reads them as they are, when the model is opened */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_FORMAT_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_FORMAT_H
 

@@ -2,11 +2,11 @@
  * pthreadpool's own src/pthreads.c. Its other sources split loops into ranges of tasks,
  * and let each thread take tasks from the ranges of others.
  *
- * A call of pthreadpool_parallelize_* is a region. The calling thread opens the region,
- * takes tasks until none is left, closes it, and waits for the workers that have
- * registered and not yet left. A worker registers only in an open region. So the caller
- * never waits for a worker that the system did not run in time, and does its tasks
- * itself.
+ * A call of pthreadpool_parallelize_* is a region: an op, or a part of one. The calling
+ * thread opens the region, takes tasks until none is left, closes it, and waits for the
+ * workers that have registered and not yet left. A worker registers only in an open
+ * region. So the caller never waits for a worker that the system did not run in time, and
+ * does its tasks itself.
  *
  * All that is decided here changes who computes a task, never its result. */
 #if defined(__linux__)
@@ -128,8 +128,8 @@ static uint32_t wait_for_news(control *c, uint32_t seen) {
   return state;
 }
 
-/* Return whether a task is left. In a region that ends meanwhile the answer may be wrong:
- * it saves a worker a useless registration, and no more. */
+/* Return whether a task is left. The answer may be wrong if the region ends meanwhile.
+ * That does no harm: it only decides whether a worker tries to register. */
 static bool has_tasks(struct pthreadpool *pool) {
   for (size_t i = 0; i < pool->threads_count.value; i++) {
     /* below 0 after threads have found the range empty */
@@ -158,7 +158,7 @@ static void leave_region(control *c) {
     system_word_wake(&c->caller_sleeps, 1);
 }
 
-/* Do a thread's part of the region; worker 0 is the caller. */
+/* Take tasks until none is left. */
 static void take_tasks(struct pthreadpool *pool, struct thread_info *info) {
   const thread_function_t function =
       (thread_function_t)pthreadpool_load_relaxed_void_p(&pool->thread_function);
@@ -261,9 +261,9 @@ static void open_region(control *c, bool workers_rest) {
   atomic_store(&c->state.value, (state & GENERATION_MASK) + ONE_GENERATION + OPEN);
 }
 
-/* Wake sleeping workers for the open region of `tasks` tasks. Those that are woken often
- * come too late: the region is short, or their CPUs are busy. Then wake them less often,
- * until one comes in time. */
+/* Wake sleeping workers for the open region of `tasks` tasks. A worker comes too late if
+ * the region is short or its CPU is busy. While none comes in time, wake ever more
+ * seldom; once one has, wake in each region again. */
 static void wake_workers(control *c, size_t tasks) {
   const uint32_t sleepers = atomic_load(&c->sleepers);
   if (sleepers == 0 || c->skipped_wakes++ < c->wakes_to_skip) return;

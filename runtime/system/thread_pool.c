@@ -47,7 +47,7 @@ void system_pool_rest(const system_pool *pool) {
 /* Our own pthreadpool_create fails if a thread does not start. */
 static bool can_start_threads(uint32_t count) { return count < SYSTEM_MAX_THREADS; }
 
-/* Our own workers sleep after a few microseconds. */
+/* Our own workers sleep by themselves after 50 us (SPIN_NS in pthreadpool.c). */
 void system_pool_rest(const system_pool *pool) { (void)pool; }
 #endif
 

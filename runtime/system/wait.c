@@ -15,7 +15,8 @@
 
 _Static_assert(sizeof(_Atomic uint32_t) == sizeof(uint32_t), "the kernel reads a bare number");
 
-/* Without a use for the result: errno belongs to the program. */
+/* Call futex. Keep errno, which belongs to the program; callers look at the value
+ * again. */
 static void call_futex(system_word *word, int operation, uint32_t argument) {
   const int before = errno;
   (void)syscall(SYS_futex, &word->value, operation | FUTEX_PRIVATE_FLAG, argument, NULL);

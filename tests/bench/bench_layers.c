@@ -6,7 +6,7 @@
  * groups. Answers each by one line of JSON for each algorithm that applies:
  *
  *     name        of the algorithm; "addition": a separate one behind XNNPACK's layer
- *     hot         nanoseconds when all data may be in the caches, the least of ROUNDS
+ *     hot         nanoseconds when all data may be in the caches, the minimum of ROUNDS
  *     cold        the same when the weights come from memory
  *     cost, bytes as the cost model predicts with its constants
  *     base        the predicted cost when all constants below are 0
@@ -62,7 +62,7 @@ typedef struct run {
   plan_op op;
   resnet_model *model;
   resnet_session *session;
-  double hot, cold; /* least nanoseconds */
+  double hot, cold; /* minimum nanoseconds */
   double last;
 } run;
 

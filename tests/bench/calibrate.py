@@ -8,8 +8,8 @@ errors. The unit is a multiply-accumulate of XNNPACK's convolution. Layers of Im
 networks read their weights from memory, since a network's weights exceed the caches; the
 others are hot.
 
-For each build, i.e. each class of instruction sets (-DRESNET_VECTORS=1: avx2, 0:
-portable), this prints:
+For each build, i.e. each CPU class (-DRESNET_VECTORS=1: avx2, 0: portable), this
+prints:
 
     the constants of the source and those that this CPU would have
     how far the predictions of both are from the times

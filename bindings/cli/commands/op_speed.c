@@ -78,8 +78,8 @@ static double moved_bytes(const cli_plan *plan, const resnet_op *op) {
   return bytes;
 }
 
-/* Return what bounds the op, or "". Activations of the op before are often in a cache, so
- * their bytes say nothing of an op that multiplies; most weights come from memory. */
+/* Return what bounds the op, or "". Weights come from memory, activations often from a
+ * cache. So only weights, or an op that multiplies nothing, can be bound by memory. */
 static const char *find_bound(const plan_speed *p, const op_speed *op, const resnet_op *from,
                               double moved) {
   if (!p->instructions) return "";

@@ -358,8 +358,8 @@ class Model:
         """Open a session.
 
         threads: 1 to 256, including the caller's; 0: one per CPU that the process may
-            use. Give sessions that run in parallel one thread each, or they wait for each
-            other.
+            use. Give sessions that run in parallel one thread each: they share the
+            CPUs.
         batch: images processed at once, at most; longer calls are split.
         observe: what Session.observe reports, "responses" or "ops".
         """

@@ -14,7 +14,7 @@
 enum {
   /* of a tile: its sums, ROWS x 2 vectors, leave enough registers for the factors */
   ROWS = REGISTERS >= 32 ? 8 : 6,
-  FEW = 4,
+  FEW = 4, /* rows of the smallest tile that is not slowed down by its own additions */
   /* products of a sum that are computed at once: a panel of 64 KiB at most; fewer blocks
    * than MIN_BLOCKS gain nothing */
   BLOCK = 512,
@@ -37,8 +37,8 @@ typedef struct panel {
   const float *next; /* the panel to prefetch; NULL: none */
 } panel;
 
-/* What a tile prefetches while it is computed: `lines` cache lines at `next`, which moves
- * on by `step` floats with each input channel. */
+/* Where a tile prefetches while it is computed: at `next`, which moves on by `step`
+ * floats with each input channel. How many cache lines is a constant of the caller. */
 typedef struct prefetch {
   const float *next;
   size_t step;
@@ -51,7 +51,7 @@ typedef struct prefetch {
 #define ONCE __attribute__((noinline, noclone))
 #endif
 
-/* Copy `count` floats, which need not be constant. */
+/* Load `count` floats, which need not be a constant: WIDTH is one instruction. */
 INLINE vec load_some(const float *x, size_t count) {
   return count == WIDTH ? load(x, WIDTH) : load(x, count);
 }
@@ -62,9 +62,6 @@ INLINE void store_some(float *x, vec v, size_t count) {
   else
     store(x, v, count);
 }
-
-/* Return a vector of x. Subtracting zero changes no number, so it costs nothing. */
-INLINE vec broadcast(float x) { return x - (vec){0}; }
 
 /* Apply the epilogue to a tile whose last vector is not whole, from its sums in memory.
  * Copying part of a vector calls memcpy, and GCC keeps sums that outlive a call on the
@@ -212,7 +209,7 @@ INLINE void multiply_rows(const panel *t, size_t row, size_t rows, size_t vector
   }
 }
 
-/* Compute a tile of a frequent size, which `rows` is. */
+/* Compute a tile of a frequent size: `rows` is the constant ROWS or FEW. */
 INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors, prefetch fetch,
                           size_t lines, bool plain) {
   vec sum[ROWS][2];
@@ -291,8 +288,9 @@ INLINE void small_tile(const panel *t, size_t row, size_t rows, size_t vectors, 
     small_tile_1(t, row, rows, fetch);
 }
 
-/* Return the rows of the next tile. A tile of few rows waits for its own additions and
- * takes as long as one of FEW, so a whole tile leaves none that is smaller. */
+/* Return the rows of the next tile. A tile of fewer than FEW rows takes as long as one of
+ * FEW, since it waits for its own additions. So take a whole tile only if at least FEW
+ * rows, or none, are left after it. */
 INLINE size_t tile_rows(size_t left) {
   if (left >= ROWS + FEW || left == ROWS) return ROWS;
   return left < ROWS ? left : (left + 1) / 2;

@@ -20,9 +20,6 @@ enum { WIDE = 10, NARROW = 7 };
 #define UNROLL_TILE _Pragma("GCC unroll 16")
 #endif
 
-/* x - 0 is x, -0 included: compilers omit the subtraction, not the addition of 0. */
-INLINE vec broadcast(float x) { return x - (vec){0}; }
-
 /* Return x in a register. GCC would read an input that has several taps from memory again
  * for each, and loads would limit the loop. */
 INLINE vec hold(vec x) {
@@ -205,8 +202,8 @@ INLINE void convolve_columns(const part *p, size_t columns, bool pixels) {
 /* Return the sums for `columns` outputs, at most WIDE. */
 INLINE size_t padded(size_t columns) { return columns <= NARROW ? NARROW : WIDE; }
 
-static size_t next_columns(size_t left, size_t most) {
-  if (left <= NARROW || most < WIDE) return left < NARROW ? left : NARROW;
+static size_t next_columns(size_t left, size_t max_columns) {
+  if (left <= NARROW || max_columns < WIDE) return left < NARROW ? left : NARROW;
   if (left <= WIDE) return left;
   const size_t parts = (left + WIDE - 1) / WIDE, even = (left + parts - 1) / parts;
   const size_t rest = left - (parts - 1) * WIDE;

@@ -83,9 +83,9 @@ typedef struct simd_grouped {
   bool permutes; /* has GROUPED_PERMUTE */
   /* Spread pixels. This reads and writes whole vectors. */
   void (*spread)(const grouped_pixels *p, grouped_spread how);
-  /* Return how many of `left` columns to compute at once, about `most` if that is not
-   * enough for all. */
-  size_t (*next_columns)(size_t left, size_t most);
+  /* Return how many of `left` columns to compute at once, about `max_columns` if that is
+   * not enough for all. */
+  size_t (*next_columns)(size_t left, size_t max_columns);
   /* Return how many columns a tile of `columns` computes: the inputs of those behind the
    * tile are read, too. */
   size_t (*padded_columns)(size_t columns);

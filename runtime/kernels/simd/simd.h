@@ -35,6 +35,10 @@ enum {
  * which takes longer than the loop's few passes. */
 #define OPAQUE(stride) __asm__("" : "+r"(stride))
 
+/* Return a vector of x. x - 0 is x, -0 included: compilers omit the subtraction, but not
+ * the addition of 0. */
+INLINE vec broadcast(float x) { return x - (vec){0}; }
+
 /* Return `count` floats, followed by zeros. Callers pass the constant WIDTH where they
  * can. */
 INLINE vec load(const float *x, size_t count) {

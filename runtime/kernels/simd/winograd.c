@@ -160,7 +160,7 @@ typedef struct destination {
 } destination;
 
 /* Compute A^T m A. */
-INLINE void output_rows(const float *products, size_t point_stride, winograd_size n,
+INLINE void output_tile(const float *products, size_t point_stride, winograd_size n,
                         winograd_size out, vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT]) {
   vec t[WINOGRAD_MAX_OUT][WINOGRAD_MAX_IN];
   UNROLLED
@@ -197,7 +197,7 @@ INLINE void store_row(const vec *y, size_t row, size_t columns, size_t k, size_t
 INLINE void output_whole(const float *products, size_t point_stride, size_t k,
                          const destination *to, winograd_size n, winograd_size out) {
   vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT];
-  output_rows(products + k, point_stride, n, out, y);
+  output_tile(products + k, point_stride, n, out, y);
   UNROLLED
   for (size_t row = 0; row < out.h; row++) store_row(y[row], row, out.w, k, WIDTH, to);
 }
@@ -207,7 +207,7 @@ INLINE void output_whole(const float *products, size_t point_stride, size_t k,
 INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count,
                         const destination *to, winograd_size n, winograd_size out) {
   vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT];
-  output_rows(products + k, point_stride, n, out, y);
+  output_tile(products + k, point_stride, n, out, y);
   for (size_t row = 0; row < to->rows; row++)
     for (size_t column = 0; column < to->columns; column++) {
       const size_t at = row * to->row_stride + column * to->column_stride + k;
