@@ -79,7 +79,7 @@ static void assign_buffers(layout *l) {
   }
 }
 
-/* Make room behind the buffers that a kernel reads past, whatever their channels. */
+/* Make room behind the buffers that a kernel reads past. */
 static void add_room(layout *l) {
   for (uint32_t i = 0; i < l->plan->op_count; i++) {
     const plan_op *op = &l->plan->ops[i];
