@@ -19,7 +19,7 @@ DECODE_DUMP = BUILD / "tests" / "decode_dump"
 SHA256_DUMP = BUILD / "tests" / "sha256_dump"
 
 
-def run(*arguments, timeout: float = 120, **options) -> subprocess.CompletedProcess:
+def run(*arguments, timeout: float = 600, **options) -> subprocess.CompletedProcess:
     """Run a program to its end; fail on a crash or a sanitizer report."""
     options = {"capture_output": True, "timeout": timeout} | options
     result = subprocess.run([a if isinstance(a, bytes) else str(a) for a in arguments], **options)
