@@ -131,7 +131,7 @@ def ctest(name, preset, tier, rounds="full"):
         "-L",
         LABELS[tier],
         "--timeout",
-        900,
+        1800,
         "--output-on-failure",
         "--test-output-size-passed",
         1 << 20,
