@@ -11,15 +11,16 @@
 
 #include "runtime/kernels/check.h"
 #include "runtime/kernels/describe.h"
+#include "runtime/kernels/workspace.h"
 
 enum {
   /* These keep the tables of a window and a thread's ring small. */
   MAX_REACH = 64, /* rows or columns from a window's first tap to its last */
   MAX_STRIDE = 8,
-  LINE_FLOATS = 16, /* of a cache line; at least those of a vector */
-  /* of a pixel's spread vectors: with more, a narrow strip's ring does not fit L1 */
+  LINE_FLOATS = 16, /* a cache line; at least a vector */
+  /* one pixel's spread vectors: with more, a narrow strip's ring does not fit L1 */
   SPREAD_BYTES = 512,
-  /* of a ring: what an L1 of 32 KiB holds beside the weights */
+  /* a thread's ring: what an L1 of 32 KiB holds beside the weights */
   RING_BYTES = 25 * 1024,
   MAX_TILE = 14, /* columns of a narrow strip, and those read behind a wide one */
   /* A task's inputs, which are read again for each unit: a fraction of any L2. */
@@ -47,14 +48,14 @@ typedef struct grouped_layout {
   grouped_spread spread;
   size_t width;             /* floats of a vector */
   size_t in, out;           /* channels of a group */
-  size_t unit_in, unit_out; /* of a unit; the last one may have fewer */
+  size_t unit_in, unit_out; /* channels in a unit; the last one may have fewer */
   size_t units, vectors;    /* vectors of a unit's outputs */
   size_t taps;
-  size_t run_count; /* of a row of taps */
+  size_t run_count; /* runs in a row of taps */
   grouped_taps runs[MAX_REACH];
   size_t tap_at[MAX_REACH]; /* the taps of all runs, in order */
   size_t strip;             /* columns of outputs whose inputs fit the ring */
-  size_t columns;           /* of inputs that leave the same remainder by the stride */
+  size_t columns;           /* inputs that leave the same remainder by the stride */
   size_t channel;           /* floats from one input channel to the next, in the ring */
   size_t row, ring_rows;    /* floats of a ring's row */
 } grouped_layout;
@@ -179,12 +180,7 @@ static resnet_status pack_grouped(plan_op *op, memory *m, resnet_error *error) {
 
 static resnet_status shape_grouped(kernel_call *call, resnet_error *error) {
   const grouped_layout l = layout_of(call->simd, call->op);
-  const size_t threads = pthreadpool_get_threads_count(call->pool);
-  if (mem_size_multiply(threads, l.ring_rows * l.row * sizeof(float), &call->workspace_size))
-    return RESNET_OK;
-  return err_fail(error, RESNET_ERROR_LIMIT,
-                  "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
-                  call->op->name, threads);
+  return kernel_size_workspace(call, 0, l.ring_rows * l.row, error);
 }
 
 /* One run of one convolution. Tasks are numbered sample by sample, band of rows by band,
@@ -194,7 +190,7 @@ typedef struct grouped_run {
   grouped_layout layout;
   size_t band_rows, bands;
   size_t slice_units, slices;
-  int32_t first[LINE_FLOATS]; /* of grouped_pixels */
+  int32_t first[LINE_FLOATS]; /* as in grouped_pixels */
 } grouped_run;
 
 /* Set the first input channel of each lane's group. */
@@ -339,7 +335,7 @@ static void run_strip(const strip *s, float *out, size_t first_row, size_t end_r
   const float *rows[MAX_REACH];
   const grouped_tile tile = make_tile(s, rows);
   size_t place = first_row * w->stride_h; /* the next row to spread */
-  size_t slot = 0;                        /* of the window's first row */
+  size_t slot = 0;                        /* where the window's first row is */
   clear_sides(s);
   for (size_t row = first_row; row < end_row; row++) {
     const size_t start = row * w->stride_h;

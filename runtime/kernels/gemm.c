@@ -8,6 +8,7 @@
 
 #include "runtime/kernels/check.h"
 #include "runtime/kernels/describe.h"
+#include "runtime/kernels/workspace.h"
 
 enum {
   /* a task's pixels, which are read again for each panel: a fraction of any L2 */
@@ -42,7 +43,7 @@ bool kernel_gemm_applies(const plan_op *op) {
 typedef struct group_sizes {
   size_t c, o;    /* input and output channels */
   size_t k;       /* products of a sum: taps x c */
-  size_t columns; /* of a panel */
+  size_t columns; /* in a panel */
   size_t panels;
 } group_sizes;
 
@@ -108,28 +109,18 @@ static size_t task_rows(const plan_op *op, size_t tile) {
 
 /* The workspace starts with a pixel of zeros, for taps outside the image. For each thread
  * follow a table and the sums of a panel, whole lines. */
-static size_t zero_floats(const plan_op *op) { return round_up(op->in.c, LINE); }
-
-static size_t table_bytes(const kernel_call *call, size_t rows) {
+static size_t table_floats(const kernel_call *call, size_t rows) {
   const size_t pointers = is_pointwise(call->op) ? 0 : count_taps(call->op) * rows;
-  return round_up(pointers * sizeof(float *), LINE * sizeof(float));
+  return round_up(pointers * sizeof(float *) / sizeof(float), LINE);
 }
 
-static size_t thread_bytes(const kernel_call *call) {
+static size_t thread_floats(const kernel_call *call) {
   const size_t rows = task_rows(call->op, call->simd->gemm->rows);
-  return table_bytes(call, rows) + rows * call->simd->panel * sizeof(float);
+  return table_floats(call, rows) + rows * call->simd->panel;
 }
 
 static resnet_status shape_gemm(kernel_call *call, resnet_error *error) {
-  const size_t threads = pthreadpool_get_threads_count(call->pool),
-               zeros = zero_floats(call->op) * sizeof(float);
-  size_t bytes;
-  if (!mem_size_multiply(threads, thread_bytes(call), &bytes) || bytes > SIZE_MAX - zeros)
-    return err_fail(error, RESNET_ERROR_LIMIT,
-                    "node '%s' (Conv): the tables of %zu threads do not fit the address space",
-                    call->op->name, threads);
-  call->workspace_size = zeros + bytes;
-  return RESNET_OK;
+  return kernel_size_workspace(call, kernel_pixel_floats(call->op), thread_floats(call), error);
 }
 
 /* Write the pointers of one output pixel, `rows` apart. */
@@ -170,8 +161,8 @@ static void fill_table(const kernel_call *call, size_t first, size_t rows, const
 typedef struct gemm_task {
   const kernel_call *call;
   group_sizes g;
-  size_t pixels, rows;       /* of the batch; of a task */
-  size_t all_panels, panels; /* of all groups; of a task */
+  size_t pixels, rows;       /* in the batch; in a task */
+  size_t all_panels, panels; /* in all groups; in a task */
 } gemm_task;
 
 /* Multiply the rows of `a` by `panels` panels of one group, from `panel` on. */
@@ -212,9 +203,9 @@ static void run_gemm_task(void *context, size_t thread, size_t row_task, size_t 
       .rows_stride = rows,
       .half_panel = t->g.columns < call->simd->panel,
   };
-  char *own = (char *)call->workspace + zero_floats(op) * sizeof(float);
-  own += thread * thread_bytes(call);
-  product.sums = (float *)(void *)(own + table_bytes(call, task_rows(op, call->simd->gemm->rows)));
+  float *own = call->workspace;
+  own += kernel_pixel_floats(op) + thread * thread_floats(call);
+  product.sums = own + table_floats(call, task_rows(op, call->simd->gemm->rows));
   if (is_pointwise(op)) {
     product.a += row * op->in.c;
   } else {
@@ -245,7 +236,7 @@ static void run_gemm(const kernel_call *call) {
   t.rows = min_size(round_up((t.pixels + row_tasks - 1) / row_tasks, tile), max_rows);
   t.all_panels = op->groups * t.g.panels;
   t.panels = (t.all_panels + panel_tasks - 1) / panel_tasks;
-  memset(call->workspace, 0, zero_floats(op) * sizeof(float));
+  if (!is_pointwise(op)) memset(call->workspace, 0, kernel_pixel_floats(op) * sizeof(float));
   pthreadpool_parallelize_2d_with_thread(call->pool, run_gemm_task, &t,
                                          (t.pixels + t.rows - 1) / t.rows,
                                          (t.all_panels + t.panels - 1) / t.panels, POOL_FLAGS);

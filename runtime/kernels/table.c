@@ -11,6 +11,11 @@ uint64_t kernel_multiplications(const plan_op *op) {
   return k->multiplications ? k->multiplications(op) : op->macs;
 }
 
+size_t kernel_packed_size(const plan_op *op) {
+  const kernel *k = kernel_table[op->kernel];
+  return k->packed_size ? k->packed_size(op) : 0;
+}
+
 uint64_t kernel_state_bytes(const plan_op *op) {
   const kernel *k = kernel_table[op->kernel];
   return k->state_bytes ? k->state_bytes(op) : 0;

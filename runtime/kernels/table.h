@@ -13,6 +13,9 @@ extern const kernel *const kernel_table[KERNEL_COUNT];
 /* Return the op's kernel.multiplications; its macs where its kernel has none. */
 uint64_t kernel_multiplications(const plan_op *op);
 
+/* Return the op's kernel.packed_size; 0 where its kernel has none. */
+size_t kernel_packed_size(const plan_op *op);
+
 /* Return the op's kernel.state_bytes; 0 where its kernel has none. */
 uint64_t kernel_state_bytes(const plan_op *op);
 

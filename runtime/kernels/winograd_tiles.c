@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "runtime/kernels/workspace.h"
+
 enum {
   TILE_ROWS = 8, /* tiles that the matrix product handles at once */
   /* With fewer tiles, reading the weights for each block costs more than L2 saves. */
@@ -15,19 +17,8 @@ enum {
   LARGE_BLOCK = 2 << 20
 };
 
-/* The workspace starts with one pixel of zeros, for inputs outside the image. */
-static size_t zero_floats(const plan_op *op) { return round_up(op->in.c, TILE_LINE); }
-
 resnet_status winograd_workspace(kernel_call *call, size_t block_floats, resnet_error *error) {
-  const size_t threads = pthreadpool_get_threads_count(call->pool), zeros = zero_floats(call->op);
-  size_t floats;
-  if (!mem_size_multiply(threads, block_floats, &floats) ||
-      floats > SIZE_MAX / sizeof(float) - zeros)
-    return err_fail(error, RESNET_ERROR_LIMIT,
-                    "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
-                    call->op->name, threads);
-  call->workspace_size = (zeros + floats) * sizeof(float);
-  return RESNET_OK;
+  return kernel_size_workspace(call, kernel_pixel_floats(call->op), block_floats, error);
 }
 
 /* Return the bytes of one block of transformed values. Those of all tiles take `bytes`.
@@ -69,7 +60,7 @@ size_t winograd_even_block(size_t tiles, size_t max_block, size_t parts) {
 void winograd_task_init(winograd_task *t, const kernel_call *call, size_t out_h, size_t out_w) {
   const plan_op *op = call->op;
   float *zeros = call->workspace;
-  memset(zeros, 0, zero_floats(op) * sizeof *zeros);
+  memset(zeros, 0, kernel_pixel_floats(op) * sizeof *zeros);
   t->call = call;
   t->out_h = out_h;
   t->out_w = out_w;
@@ -77,7 +68,7 @@ void winograd_task_init(winograd_task *t, const kernel_call *call, size_t out_h,
   t->tiles_w = (op->shape.w + out_w - 1) / out_w;
   t->tiles = call->batch * t->tiles_h * t->tiles_w;
   t->zeros = zeros;
-  t->blocks = zeros + zero_floats(op);
+  t->blocks = zeros + kernel_pixel_floats(op);
 }
 
 static winograd_tile find_tile(const winograd_task *t, size_t tile) {

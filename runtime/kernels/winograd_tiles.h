@@ -58,7 +58,8 @@ size_t winograd_block_room(const kernel_call *call, size_t tiles, size_t tile_by
  * each of at most max_block. */
 size_t winograd_even_block(size_t tiles, size_t max_block, size_t parts);
 
-/* Request a workspace with a block of `block_floats` for each thread. */
+/* Request a workspace with one pixel of zeros, for inputs outside the image, and a block
+ * of `block_floats` for each thread. */
 resnet_status winograd_workspace(kernel_call *call, size_t block_floats, resnet_error *error);
 
 /* Compute all tiles; each thread takes whole blocks. */

@@ -11,11 +11,6 @@ uint32_t plan_file_kernel_crc(const plan_op *op) {
   return plan_file_name_crc(kernel_table[op->kernel]->name);
 }
 
-static size_t packed_size(const plan_op *op) {
-  const kernel *k = kernel_table[op->kernel];
-  return k->packed_size ? k->packed_size(op) : 0;
-}
-
 /* ---- verifying --------------------------------------------------------------------- */
 
 #define DAMAGED(what)                                                                              \
@@ -108,7 +103,7 @@ static bool fits(const plan *p, const plan_file *f, const plan_file_key *key, ch
   bool same = f->packed_count == p->op_count;
   for (uint32_t i = 0; i < p->op_count && same; i++)
     same = f->packed[i].kernel == plan_file_kernel_crc(&p->ops[i]) &&
-           f->packed[i].size == packed_size(&p->ops[i]);
+           f->packed[i].size == kernel_packed_size(&p->ops[i]);
   if (!same) (void)snprintf(why, size, "its packed weights differ from what this library makes");
   return same;
 }

@@ -17,7 +17,7 @@ typedef struct packing {
   memory *memory;
   atomic_uint next; /* first op that no thread has taken */
   atomic_bool failed;
-  resnet_status status; /* of the second thread */
+  resnet_status status; /* the second thread's */
   resnet_error error;
 } packing;
 
@@ -74,8 +74,7 @@ static bool has_room(const plan *p) {
   uint64_t left = m->budget > used ? (m->budget - used) / 2 : 0;
   if (!m->budget) return true;
   for (uint32_t i = 0; i < p->op_count; i++) {
-    const kernel *k = kernel_table[p->ops[i].kernel];
-    const uint64_t bytes = k->packed_size ? k->packed_size(&p->ops[i]) : 0;
+    const uint64_t bytes = kernel_packed_size(&p->ops[i]);
     if (bytes > left) return false;
     left -= bytes;
   }
