@@ -15,7 +15,6 @@ struct resnet_session {
   system_pool pool;
   pthreadpool_t workers; /* for the run in progress; NULL: the caller's thread alone */
   size_t batch;          /* samples that the buffers hold */
-  uint64_t run_end;      /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
   system_caches caches;
   executor executor;

@@ -4,6 +4,8 @@
 
 #if defined(SYSTEM_FOREIGN_POOL)
 #include <pthread.h>
+
+#include "runtime/system/clock.h"
 #endif
 
 pthreadpool_t system_pool_workers(const system_pool *pool) {
@@ -11,6 +13,9 @@ pthreadpool_t system_pool_workers(const system_pool *pool) {
 }
 
 #if defined(SYSTEM_FOREIGN_POOL)
+/* ns between two runs; waking threads takes a fraction of it */
+enum { LONG_PAUSE = 200000 };
+
 static void *pass(void *gate) {
   (void)pthread_mutex_lock(gate);
   (void)pthread_mutex_unlock(gate);
@@ -36,26 +41,43 @@ static void do_nothing(void *context, size_t index) {
   (void)index;
 }
 
-/* Only a task can carry the flag YIELD_WORKERS. */
-void system_pool_rest(const system_pool *pool) {
-  pthreadpool_t workers = system_pool_workers(pool);
+/* Send the workers to sleep. Only a task can carry the flag YIELD_WORKERS. */
+static void rest(pthreadpool_t workers) {
   if (workers)
-    pthreadpool_parallelize_1d(workers, do_nothing, NULL, pool->threads,
+    pthreadpool_parallelize_1d(workers, do_nothing, NULL, pthreadpool_get_threads_count(workers),
                                PTHREADPOOL_FLAG_YIELD_WORKERS);
+}
+
+static pthreadpool_t create_workers(uint32_t threads) {
+  pthreadpool_t workers = can_start_threads(threads - 1) ? pthreadpool_create(threads) : NULL;
+  rest(workers);
+  return workers;
+}
+
+/* Predict from the previous gap. A caller that returned within LONG_PAUSE will likely do
+ * so again: keep the workers spinning. Otherwise let them sleep after the run. */
+void system_pool_begin_run(system_pool *pool) {
+  pool->paused = system_now_ns() - pool->run_end > LONG_PAUSE;
+}
+
+void system_pool_end_run(system_pool *pool) {
+  if (pool->paused) rest(system_pool_workers(pool));
+  pool->run_end = system_now_ns();
 }
 #else
 /* Our own pthreadpool_create fails if a thread does not start. */
-static bool can_start_threads(uint32_t count) { return count < SYSTEM_MAX_THREADS; }
+static pthreadpool_t create_workers(uint32_t threads) { return pthreadpool_create(threads); }
 
 /* Our own workers sleep by themselves after 50 us (SPIN_NS in pthreadpool.c). */
-void system_pool_rest(const system_pool *pool) { (void)pool; }
+void system_pool_begin_run(system_pool *pool) { (void)pool; }
+
+void system_pool_end_run(system_pool *pool) { (void)pool; }
 #endif
 
 bool system_pool_start(system_pool *pool, uint32_t threads) {
   *pool = (system_pool){.threads = threads, .owner = getpid()};
   if (threads == 1) return true;
-  if (can_start_threads(threads - 1)) pool->workers = pthreadpool_create(threads);
-  system_pool_rest(pool);
+  pool->workers = create_workers(threads);
   return pool->workers != NULL;
 }
 

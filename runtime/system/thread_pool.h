@@ -14,6 +14,10 @@ typedef struct system_pool {
   pthreadpool_t workers;
   uint32_t threads;
   pid_t owner; /* the process that has the threads: a forked child has none of them */
+  /* for a system's pthreadpool: system_now_ns() at the end of the last run, 0: none yet;
+   * whether the run in progress came long after it */
+  uint64_t run_end;
+  bool paused;
 } system_pool;
 
 /* Start 1 to SYSTEM_MAX_THREADS threads, the caller's own included; the others sleep.
@@ -28,8 +32,10 @@ void system_pool_stop(system_pool *pool);
  * one thread, and in a forked child. */
 pthreadpool_t system_pool_workers(const system_pool *pool);
 
-/* Send the workers to sleep where pthreadpool is the system's: otherwise they spin for
- * the next task, for tens of milliseconds. */
-void system_pool_rest(const system_pool *pool);
+/* Call these before and after each run. Where pthreadpool is the system's, its workers
+ * spin for tens of milliseconds after a run; they are sent to sleep if the caller is
+ * likely to pause. */
+void system_pool_begin_run(system_pool *pool);
+void system_pool_end_run(system_pool *pool);
 
 #endif
