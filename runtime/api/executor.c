@@ -7,13 +7,11 @@
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan_file/pack.h"
-#include "runtime/system/clock.h"
 
 enum {
   /* that kernels may read past the end of a buffer; ours read a vector at most */
   ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > SIMD_MAX_BYTES ? XNN_EXTRA_BYTES : SIMD_MAX_BYTES,
-  LONG_PAUSE = 200000, /* ns between two runs; waking threads takes a fraction of it */
-  SHARED_WORK = 8192   /* multiplications and values: a few us in most kernels */
+  SHARED_WORK = 8192 /* multiplications and values: a few us in most kernels */
 };
 
 float *executor_output(const resnet_session *session, uint32_t index) {
@@ -144,20 +142,15 @@ resnet_status executor_open(resnet_session *session, resnet_error *error) {
   return status;
 }
 
-static resnet_status verify(const resnet_session *session, const plan_op *op, resnet_error *error) {
-  const char *path = session->model->file.path;
-  const resnet_status status = plan_file_verify_packed(op, error);
-  return status == RESNET_OK || !path ? status : err_add_prefix(error, status, path);
-}
-
 /* Run all ops. Verify the packed weights of each right before its first run: these bytes
  * are then in a cache for the kernel. */
 static resnet_status run_ops(resnet_session *session, size_t batch, resnet_error *error) {
   executor *e = &session->executor;
   observe_input(session, batch);
   for (uint32_t i = 1; i < e->plan->op_count; i++) {
-    const resnet_status status = e->verified ? RESNET_OK : verify(session, &e->plan->ops[i], error);
-    if (status != RESNET_OK) return status;
+    const resnet_status status =
+        e->verified ? RESNET_OK : plan_file_verify_packed(&e->plan->ops[i], error);
+    if (status != RESNET_OK) return model_name_file(session->model, status, error);
     const kernel_call call = executor_call(session, i, batch);
     if (session->observer)
       observe_run_op(session, i, &call);
@@ -168,16 +161,12 @@ static resnet_status run_ops(resnet_session *session, size_t batch, resnet_error
   return RESNET_OK;
 }
 
-/* For a system's pthreadpool, predict from the previous gap. A caller that returned
- * within LONG_PAUSE will likely do so again: keep the workers spinning. Otherwise let
- * them sleep after the run. Our own workers sleep by themselves. */
 resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error) {
-  const bool paused = system_now_ns() - session->run_end > LONG_PAUSE;
+  system_pool_begin_run(&session->pool);
   resnet_status status = executor_shape(session, batch, error);
   if (status != RESNET_OK) return status;
   status = run_ops(session, batch, error);
-  if (paused) system_pool_rest(&session->pool);
-  session->run_end = system_now_ns();
+  system_pool_end_run(&session->pool);
   return status;
 }
 

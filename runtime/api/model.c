@@ -221,6 +221,11 @@ resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *
   return model_from_graph_with(m, g, options, NULL, out, error);
 }
 
+resnet_status model_name_file(const resnet_model *model, resnet_status status,
+                              resnet_error *error) {
+  return model->file.path ? err_add_prefix(error, status, model->file.path) : status;
+}
+
 /* A file, or bytes in memory where path is NULL. */
 typedef struct source {
   const char *path;
@@ -364,8 +369,7 @@ resnet_status resnet_model_save(const resnet_model *model, const char *path, res
   const plan_file_content content = {
       .file = &model->file, .plan = &model->plan, .options = &model->options, .settings = settings};
   resnet_status status = plan_file_verify(&model->file, &model->plan, error);
-  if (status != RESNET_OK)
-    return model->file.path ? err_add_prefix(error, status, model->file.path) : status;
+  if (status != RESNET_OK) return model_name_file(model, status, error);
   status = plan_file_write(&content, path, error);
   return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }

@@ -42,6 +42,10 @@ resnet_status model_from_graph_with(memory *m, graph *g, const resnet_model_opti
                                     const uint32_t *algorithms, resnet_model **out,
                                     resnet_error *error);
 
+/* Prefix the path of the model's plan file, if it is mapped, to a failure's message.
+ * Return `status`. */
+resnet_status model_name_file(const resnet_model *model, resnet_status status, resnet_error *error);
+
 /* Return how many classes resnet_classify ranks: 0 for an embedding. */
 uint32_t model_class_count(const resnet_model *model);
 
