@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -334,9 +333,8 @@ def main() -> None:
         for part in arguments.part:
             results[part] = measure(part, bench)
             print(TABLES[part](results[part]), flush=True)
-    output = common.KEPT / str(results["machine"]["class"]) if arguments.keep else arguments.output
-    common.write(output / "busy.json", json.dumps(results, indent=1) + "\n")
-    common.write(output / "busy.md", markdown(results))
+    output = common.output_folder(arguments, results["machine"])
+    common.write_results(output, "busy", results, markdown(results))
     print(f"busy: {summary(results)}; wrote {output}/busy.md and .json")
 
 

@@ -36,7 +36,7 @@ import common
 
 EVICT = 2  # times the largest cache
 NEAR = 2.0  # times the fastest algorithm of a layer: slower ones are not fitted
-MARGIN = 1.12  # of select_kernels.c: fewer bytes win up to this cost
+MARGIN = 1.12  # as in select_kernels.c: fewer bytes win up to this cost
 LIMITS = ("simd", "panel", "starving_bytes", "starving_rows")
 
 # height, width, channels, outputs, kernel, stride, pad, groups

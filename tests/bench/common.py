@@ -14,6 +14,7 @@ follow.
 
 from __future__ import annotations
 
+import argparse
 import array
 import json
 import os
@@ -325,6 +326,16 @@ def write(path: Path, text: str) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(text)
     unfinished.replace(path)
+
+
+def output_folder(arguments: argparse.Namespace, machine: dict[str, object]) -> Path:
+    """Return where results go by the options --keep and --output."""
+    return KEPT / str(machine["class"]) if arguments.keep else arguments.output
+
+
+def write_results(folder: Path, name: str, results: dict, text: str) -> None:
+    write(folder / f"{name}.json", json.dumps(results, indent=1) + "\n")
+    write(folder / f"{name}.md", text)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -413,8 +413,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_results(folder: Path, results: dict) -> None:
-    common.write(folder / "peers.json", json.dumps(results, indent=1) + "\n")
-    common.write(folder / "peers.md", report.markdown(results))
+    common.write_results(folder, "peers", results, report.markdown(results))
     common.write(folder / "peers.svg", report.svg(results))
     print(f"peers: wrote {folder}/peers.md, .json and .svg")
 
@@ -468,7 +467,7 @@ def main() -> None:
     print(f"peers: class {cpu_class.describe(machine)}", flush=True)
     results = measure_all(arguments, python, machine, restriction)
     print(report.markdown(results))
-    write_results(common.KEPT / machine["class"] if arguments.keep else arguments.output, results)
+    write_results(common.output_folder(arguments, machine), results)
     print("\n".join(f"peers: {line}" for line in report.summary_lines(results)))
 
 

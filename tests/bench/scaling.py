@@ -17,7 +17,6 @@ tests/bench/results/CLASS. Needs a Python with numpy and onnx to make the networ
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -176,9 +175,8 @@ def main() -> None:
             print(series_table(title, rows), flush=True)
             results["series"][title] = rows
     results["bystanders_cores"] = bystanders.cores()
-    output = common.KEPT / str(results["machine"]["class"]) if arguments.keep else arguments.output
-    common.write(output / "scaling.json", json.dumps(results, indent=1) + "\n")
-    common.write(output / "scaling.md", markdown(results))
+    output = common.output_folder(arguments, results["machine"])
+    common.write_results(output, "scaling", results, markdown(results))
     print(f"scaling: wrote {output}/scaling.md and .json")
 
 

@@ -43,6 +43,17 @@ buffer plan_mixed_network(void) {
   return finish(&n);
 }
 
+buffer plan_large_network(void) {
+  network n = {0};
+  begin_network(&n);
+  add(&n, "Flatten", "c", "f", "");
+  add_random(&n, "w2", "4096,256", 2);
+  add(&n, "Gemm", "f,w2", "g", "transB=1");
+  add_random(&n, "w3", "500,4096", 3);
+  add(&n, "Gemm", "g,w3", "y", "transB=1");
+  return finish(&n);
+}
+
 buffer plan_own_kernels_network(void) {
   network n = {.input = "N,3,32,32"};
   add_random(&n, "w0", "48,3,7,7", 1);

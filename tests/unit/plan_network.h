@@ -13,6 +13,10 @@ buffer plan_mixed_network(void);
  * that add a shortcut, and one whose weights forbid them. */
 buffer plan_own_kernels_network(void);
 
+/* Return a network with weights of 12 MB in two layers: more than are packed on one
+ * thread, and than most caches hold. */
+buffer plan_large_network(void);
+
 /* Return a file's content. */
 buffer plan_read(const char *path);
 void plan_write(const char *path, const buffer *file);

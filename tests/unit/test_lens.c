@@ -206,6 +206,23 @@ static void the_class_maps_mean_is_the_logit(void **state) {
   resnet_model_close(&model);
 }
 
+/* Observe a network that begin_network began. Check that it has no class map, but the
+ * response of its last layer. */
+static void check_no_map(network *n) {
+  buffer file = finish(n);
+  resnet_model *model = plan_open(&file, NULL);
+  unsigned seen = 0;
+  check_observed(model, &seen);
+  record r = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&r);
+  assert_non_null(value(&r, model->plan.output, RESNET_POINT_RESPONSE));
+  for (uint32_t op = 0; op < model->plan.op_count; op++)
+    assert_null(value(&r, op, RESNET_POINT_CLASS_MAP));
+  end(&r);
+  resnet_model_close(&model);
+  buffer_release(&file);
+}
+
 /* The classifier is a 1x1 convolution with a stride, which has no effect on one pixel but
  * would on the pool's input. It has no class map, but all other points. */
 static void a_strided_class_layer_has_no_map(void **state) {
@@ -215,17 +232,7 @@ static void a_strided_class_layer_has_no_map(void **state) {
   add(&n, "GlobalAveragePool", "c", "p", "");
   add_conv(&n, "p", "q", "5,4,1,1", "strides=2,2");
   add(&n, "Flatten", "q", "y", "");
-  buffer file = finish(&n);
-  resnet_model *model = plan_open(&file, NULL);
-  unsigned seen = 0;
-  check_observed(model, &seen);
-  record r = begin(model, RESNET_OBSERVE_RESPONSES);
-  observe_run(&r);
-  assert_non_null(value(&r, model->plan.output, RESNET_POINT_RESPONSE));
-  assert_null(value(&r, model->plan.output, RESNET_POINT_CLASS_MAP));
-  end(&r);
-  resnet_model_close(&model);
-  buffer_release(&file);
+  check_no_map(&n);
 }
 
 /* The score is the sum of two classifiers. A matrix product adds the first while it
@@ -239,17 +246,7 @@ static void a_class_layer_that_adds_has_no_map(void **state) {
   add_conv(&n, "p", "r", "5,4,1,1", "");
   add(&n, "Add", "r,q", "s", "");
   add(&n, "Flatten", "s", "y", "");
-  buffer file = finish(&n);
-  resnet_model *model = plan_open(&file, NULL);
-  unsigned seen = 0;
-  check_observed(model, &seen);
-  record r = begin(model, RESNET_OBSERVE_RESPONSES);
-  observe_run(&r);
-  for (uint32_t op = 0; op < model->plan.op_count; op++)
-    assert_null(value(&r, op, RESNET_POINT_CLASS_MAP));
-  end(&r);
-  resnet_model_close(&model);
-  buffer_release(&file);
+  check_no_map(&n);
 }
 
 /* ---- ablations --------------------------------------------------------------------- */

@@ -130,21 +130,9 @@ static void flipped_weights_are_refused(void **state) {
   check_flips(p.weights, good.size, floats - packed);
 }
 
-/* Return a network with more weights than any cache. */
-static buffer large_network(void) {
-  network n = {0};
-  begin_network(&n);
-  add(&n, "Flatten", "c", "f", "");
-  add_random(&n, "w2", "4096,256", 2);
-  add(&n, "Gemm", "f,w2", "g", "transB=1");
-  add_random(&n, "w3", "500,4096", 3);
-  add(&n, "Gemm", "g,w3", "y", "transB=1");
-  return finish(&n);
-}
-
 static void damage_in_a_large_network_is_found(void **state) {
   (void)state;
-  buffer onnx = large_network(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_large_network(), file = plan_compile(&onnx, NULL);
   const plan_places p = plan_find_places(file.data, file.size);
   assert_true(p.weights - p.packed > 8 << 20);
   resnet_model *source = plan_open(&onnx, NULL), *model = plan_open(&file, NULL);

@@ -4,18 +4,6 @@
 
 #include "plan_network.h"
 
-/* Return a network with weights of 12 MB, in layers of different sizes. */
-static buffer wide_network(void) {
-  network n = {0};
-  begin_network(&n);
-  add(&n, "Flatten", "c", "f", "");
-  add_random(&n, "w2", "4096,256", 2);
-  add(&n, "Gemm", "f,w2", "g", "transB=1");
-  add_random(&n, "w3", "500,4096", 3);
-  add(&n, "Gemm", "g,w3", "y", "transB=1");
-  return finish(&n);
-}
-
 static void *plain_allocate(void *context, size_t size) {
   (void)context;
   return malloc(size);
@@ -29,7 +17,7 @@ static void plain_release(void *context, void *pointer) {
 /* A large model is packed on two threads, but on one if the allocator is the caller's. */
 static void two_threads_pack_the_same_bits(void **state) {
   (void)state;
-  buffer onnx = wide_network(), two = plan_compile(&onnx, NULL);
+  buffer onnx = plan_large_network(), two = plan_compile(&onnx, NULL);
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.allocator = (resnet_allocator){NULL, plain_allocate, plain_release};
