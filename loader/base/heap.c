@@ -150,6 +150,7 @@ static bool drop_pages(const heap_range *range) {
 #endif
 }
 
+/* Drop a range's kept pages. */
 static void clean(memory_heap *h, heap_range *range) {
   if (!range->dirty) return;
   range->dirty = !drop_pages(range);
@@ -240,9 +241,10 @@ void mem_heap_keep(memory_heap *h, bool keeps) {
   for (heap_chunk *c = h->chunks, *next; !keeps && c; c = next) {
     next = c->next;
     for (size_t i = 0; i < c->free_count; i++) {
-      clean(h, &c->free[i]);
-      /* a huge page that a block uses in part is there as a whole: return the rest */
-      (void)drop_pages(&c->free[i]);
+      if (c->free[i].dirty)
+        clean(h, &c->free[i]);
+      else /* the rest of a huge page that a block uses in part */
+        (void)drop_pages(&c->free[i]);
     }
     for (size_t i = c->free_count; i-- > 0;) merge(c, i);
     if (c->blocks == 0) unmap_chunk(h, c);

@@ -15,7 +15,6 @@ typedef struct buffer {
   size_t size, offset;  /* floats per sample */
   uint32_t first, last; /* first op that writes it, last op that reads it */
   uint32_t index;
-  bool read_past; /* has room behind it for a kernel's loads_past */
 } buffer;
 
 typedef struct layout {
@@ -59,9 +58,10 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
 
 /* Return the size of a buffer. Our own kernels load whole vectors, past the last pixel's
  * last channel where the channels do not fill them. The values are not used, but no other
- * buffer may begin there: its writers would race with the loads. */
-static size_t buffer_floats(graph_shape shape) {
-  const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
+ * buffer may begin there: its writers would race with the loads. `loads_past`: the
+ * buffer has a reader that loads past it for any number of channels. */
+static size_t buffer_floats(graph_shape shape, bool loads_past) {
+  const size_t past = loads_past || shape.c % ALIGNMENT ? ALIGNMENT : 0;
   return (plan_shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
@@ -73,7 +73,7 @@ static void assign_buffers(layout *l) {
     } else {
       const uint32_t own = l->buffer_of[i] = l->buffer_count++;
       l->buffers[own] =
-          (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i, .index = own};
+          (buffer){.size = buffer_floats(l->plan->ops[i].shape, false), .first = i, .index = own};
     }
     l->buffers[l->buffer_of[i]].last = l->last_reader[i];
   }
@@ -84,9 +84,9 @@ static void add_room(layout *l) {
   for (uint32_t i = 0; i < l->plan->op_count; i++) {
     const plan_op *op = &l->plan->ops[i];
     if (!kernel_table[op->kernel]->loads_past) continue;
+    const size_t floats = buffer_floats(op->in, true);
     buffer *b = &l->buffers[l->buffer_of[op->input[0]]];
-    if (!b->read_past) b->size += ALIGNMENT;
-    b->read_past = true;
+    if (b->size < floats) b->size = floats;
   }
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/plan/cost_model.h"
 
+#include <math.h>
+
 #include "runtime/kernels/conv_grouped.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/table.h"
@@ -12,10 +14,10 @@ enum { MAX_SHARING = 4 }; /* samples */
 typedef struct layer {
   const plan_op *op;
   const plan_cost_constants *k;
-  double taps, pixels; /* of a filter; of the output */
+  double taps, pixels; /* in a filter; in the output */
   double in, out;      /* channels of a group */
   double groups;
-  double bytes; /* of weights, not transformed */
+  double bytes; /* taken by the weights, not transformed */
   /* samples that share one read of the weights: sessions split larger batches */
   double sharing;
 } layer;
@@ -26,8 +28,6 @@ typedef void predictor(const layer *l, plan_candidate *c);
 static double rounded(double x, double unit) {
   return unit * (double)(uint64_t)((x + unit - 1) / unit);
 }
-
-static double smaller(double a, double b) { return a < b ? a : b; }
 
 /* Return the cost per sample of fetching weights, each of which `rows` rows of a sample
  * use. With few rows the products take less time than the fetching. */
@@ -64,7 +64,7 @@ static void predict_grouped(const layer *l, plan_candidate *c) {
   c->bytes = l->bytes;
   c->cost = is_depthwise(l) ? outputs * (l->k->depthwise + 2.0 * l->taps)
                             : outputs * l->taps * l->in * l->k->grouped +
-                                  inputs * smaller(l->in, 8) * l->k->spread;
+                                  inputs * fmin(l->in, 8) * l->k->spread;
 }
 
 static void predict_gemm(const layer *l, plan_candidate *c) {
@@ -189,7 +189,7 @@ static layer describe_layer(const plan_cost_constants *k, const plan_op *op, uin
       .out = (double)op->shape.c / op->groups,
       .groups = op->groups,
       .bytes = taps * in * op->shape.c * sizeof(float),
-      .sharing = smaller(batch, MAX_SHARING),
+      .sharing = fmin(batch, MAX_SHARING),
   };
 }
 

@@ -34,8 +34,8 @@ typedef struct plan_candidate {
   plan_kernel kernel;
   winograd_form form; /* WINOGRAD_FORMS: the kernel has none */
   double cost;        /* per sample; the unit is in cost_constants.h */
-  double addition;    /* of adding the shortcut separately, where the kernel cannot */
-  double bytes;       /* of weights */
+  double addition;    /* for adding the shortcut separately, where the kernel cannot */
+  double bytes;       /* taken by the weights */
 } plan_candidate;
 
 /* Return the cost of the candidate and of what it leaves to another op. */

@@ -82,7 +82,7 @@ typedef struct plan_options {
   resnet_conv conv;
   resnet_memory memory;
   uint32_t batch; /* never 0 */
-  /* of each convolution, in the order of nodes (cost_model.h), as a plan file has them;
+  /* one for each convolution, in the order of nodes (cost_model.h), as in a plan file;
    * NULL: the cost model chooses */
   const uint32_t *algorithms;
 } plan_options;

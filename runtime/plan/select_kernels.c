@@ -17,7 +17,7 @@ static const double large_model = 96e6 /* bytes */, max_growth = 1.42;
  * caches, and the faster a CPU multiplies the longer it waits for them. */
 static const double margin = 1.12;
 
-enum { MAX_SAVINGS = PLAN_MAX_CANDIDATES - 1 /* of an op */ };
+enum { MAX_SAVINGS = PLAN_MAX_CANDIDATES - 1 /* for one op */ };
 
 /* A step to a candidate with fewer bytes of weights. */
 typedef struct saving {

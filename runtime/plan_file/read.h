@@ -33,7 +33,7 @@ typedef struct plan_file {
   uint8_t *bytes;
   size_t size;
   bool mapped, borrowed;
-  char *path;     /* of the file if it is mapped, for messages */
+  char *path;     /* names the file in messages if it is mapped */
   uint8_t *graph; /* as written by graph_write; part of `bytes`, if there is a file */
   size_t graph_size;
   plan_file_weights *weights; /* of the nodes that have any, in their order */
@@ -41,8 +41,8 @@ typedef struct plan_file {
   plan_file_packed *packed; /* by op; NULL without a file */
   uint32_t packed_count;
   plan_file_key key; /* of the packed weights */
-  /* of each convolution and fully connected layer, in the order of nodes (cost_model.h);
-   * NULL without a file */
+  /* one for each convolution and fully connected layer, in the order of nodes
+   * (cost_model.h); NULL without a file */
   uint32_t *algorithms;
 } plan_file;
 

@@ -10,7 +10,7 @@
 /* One op: the minimum of all runs. */
 typedef struct op_speed {
   double seconds;
-  double share;        /* of the sum of all ops */
+  double share;        /* seconds / the sum of all ops */
   double flops;        /* operations a second that the kernel computes */
   double direct_flops; /* operations a second of a direct convolution in that time */
   double bytes;        /* a second: weights, inputs and the output, each once */

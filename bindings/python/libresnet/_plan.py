@@ -49,7 +49,7 @@ class Op:
     # prediction
     cost: float
     layer: Optional[int]  # number among the layers that the paper counts, from 1
-    # of its kernel, without those that transform inputs and outputs
+    # that its kernel computes, without those that transform inputs and outputs
     multiplications: int
 
 

@@ -27,7 +27,7 @@ enum {
 /* One panel's product. */
 typedef struct panel {
   simd_product p;
-  size_t columns; /* of the packed panel */
+  size_t columns; /* in the packed panel */
   /* the block of the sums to compute: taps and input channels, each from its first on */
   size_t first_tap, taps, first_c, c;
   bool resumes, pauses; /* before and after the block, the sums are in p.sums */

@@ -125,7 +125,7 @@ typedef struct part {
  * register when memcpy is called. */
 static __attribute__((noinline)) void store_part(const part *p, const float *sums) {
   const grouped_tile *t = p->t;
-  const vec low = (vec){0} + t->low, high = (vec){0} + t->high;
+  const vec low = broadcast(t->low), high = broadcast(t->high);
   for (size_t i = 0; i < p->columns; i++)
     store(t->out + (p->column + i) * t->step, clamp_vec(load(sums + i * WIDTH, WIDTH), low, high),
           t->channels);
@@ -138,7 +138,7 @@ INLINE bool is_whole(const part *p, size_t columns) {
 INLINE void store_sums(const part *p, size_t columns, const vec sum[WIDE]) {
   const grouped_tile *t = p->t;
   if (is_whole(p, columns)) {
-    const vec low = (vec){0} + t->low, high = (vec){0} + t->high;
+    const vec low = broadcast(t->low), high = broadcast(t->high);
     float *out = t->out + p->column * t->step;
     UNROLL_TILE
     for (size_t i = 0; i < columns; i++, out += t->step)

@@ -58,7 +58,7 @@ typedef struct grouped_pixels {
 
 /* Neighbouring taps of a row of taps. */
 typedef struct grouped_taps {
-  size_t place; /* of the first one's inputs in a row of the buffer, in floats */
+  size_t place; /* where the first one's inputs begin in a row of the buffer, in floats */
   size_t count; /* 1 to GROUPED_MAX_RUN */
 } grouped_taps;
 
@@ -66,7 +66,7 @@ typedef struct grouped_taps {
 typedef struct grouped_tile {
   const float *const *rows; /* spread inputs of each row of taps */
   size_t row_count;
-  const grouped_taps *runs; /* of each row of taps */
+  const grouped_taps *runs; /* the same for each row of taps */
   size_t run_count;
   size_t in;            /* channels of a group */
   size_t channel;       /* floats from one input channel to the next */
