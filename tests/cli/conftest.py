@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
+SANITIZED = BUILD.name in ("asan", "tsan")  # slow: tests use fewer images
 PROGRAM = BUILD / "resnet"
 DECODE_DUMP = BUILD / "tests" / "decode_dump"
 SHA256_DUMP = BUILD / "tests" / "sha256_dump"

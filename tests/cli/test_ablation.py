@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, ROOT, resnet_json
+from conftest import ROOT, SANITIZED, resnet_json
 from quiet import expect_time
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
@@ -26,7 +26,7 @@ DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 IMAGES = DATA / "data/cifar10-jpeg-test.zip"
 SHIPPED = ROOT / "models/cifar10-resnet20.onnx"
 OPTION_A = DATA / "models/cifar10_resnet20_optionA_opset13.onnx"
-COUNT = 200
+COUNT = 50 if SANITIZED else 200
 
 
 def needed(path: Path) -> Path:
@@ -122,7 +122,7 @@ def right(model: onnx.ModelProto, values: np.ndarray, truths: np.ndarray) -> int
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Return twice as many images as the ablation uses: 40 of each class."""
+    """Return twice as many images as the ablation uses, equally many of each class."""
     path = tmp_path_factory.mktemp("data") / "some.zip"
     with zipfile.ZipFile(needed(IMAGES)) as every, zipfile.ZipFile(path, "w") as some:
         for _, name in chosen_images(IMAGES, 2 * COUNT):
@@ -273,7 +273,7 @@ def test_costs_of_projections_and_plain_nets(images, tmp_path):
         making + 3 * tensor,
     )
     # these slow our addition down, but not XNNPACK's convolution
-    if BUILD.name not in ("asan", "tsan"):
+    if not SANITIZED:
         # The projection is a separate convolution in both cases: far above the noise.
         shortcut, added = block["shortcut_ms"], residual["blocks"][0]["unfused_ms"]
         expect_time(

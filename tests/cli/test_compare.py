@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, ROOT, resnet, resnet_json, run
+from conftest import ROOT, SANITIZED, resnet, resnet_json, run
 
 pytestmark = pytest.mark.slow
 
@@ -279,7 +279,7 @@ def shared(*parts: str) -> Path:
 def test_cifar(labels):
     """Use trained models on real images, enough of them for chi squared. Two of the three
     models have no labels."""
-    if BUILD.name in ("asan", "tsan"):
+    if SANITIZED:
         pytest.skip("three models over 10,000 images take minutes under sanitizers")
     paths = [shared("models", f"cifar10_resnet{n}_optionA_opset13.onnx") for n in (20, 32)]
     trained = ROOT / "models/cifar10-resnet20.onnx"
