@@ -17,7 +17,6 @@ enum {
   /* These keep the tables of a window and a thread's ring small. */
   MAX_REACH = 64, /* rows or columns from a window's first tap to its last */
   MAX_STRIDE = 8,
-  LINE_FLOATS = 16, /* a cache line; at least a vector */
   /* one pixel's spread vectors: with more, a narrow strip's ring does not fit L1 */
   SPREAD_BYTES = 512,
   /* a thread's ring: what an L1 of 32 KiB holds beside the weights */
@@ -29,8 +28,6 @@ enum {
   MIN_ROWS = 8,
   TASKS_PER_THREAD = 4 /* enough to balance threads of different speeds */
 };
-
-_Static_assert(LINE_FLOATS * sizeof(float) >= SIMD_MAX_BYTES, "rows begin at whole vectors");
 
 static size_t reach(size_t taps, size_t dilation) { return (taps - 1) * dilation + 1; }
 
@@ -100,8 +97,8 @@ static void find_runs(grouped_layout *l, const graph_window *w) {
 /* Return the columns of outputs whose inputs fit the ring, at most all. */
 static size_t strip_columns(const grouped_layout *l, const plan_op *op) {
   const graph_window *w = &op->window;
-  const size_t lines = (l->in + LINE_FLOATS - 1) / LINE_FLOATS;
-  const size_t pixel = l->spread == GROUPED_PIXELS ? lines * LINE_FLOATS : l->in * l->width;
+  const size_t pixel =
+      l->spread == GROUPED_PIXELS ? round_up(l->in, KERNEL_LINE) : l->in * l->width;
   const size_t fitting = RING_BYTES / sizeof(float) / pixel / l->ring_rows,
                around = reach(w->kernel_w, w->dilation_w) - 1;
   return fitting > around ? min_size((fitting - around) / w->stride_w, op->shape.w) : 0;
@@ -126,7 +123,7 @@ static grouped_layout layout_of(const simd_set *simd, const plan_op *op) {
   const size_t columns = w->stride_w * l.columns;
   const bool pixels = l.spread == GROUPED_PIXELS;
   l.channel = pixels ? 1 : columns * l.width;
-  l.row = round_up(pixels ? columns * GROUPED_PITCH : l.in * l.channel, LINE_FLOATS);
+  l.row = round_up(pixels ? columns * GROUPED_PITCH : l.in * l.channel, KERNEL_LINE);
   find_runs(&l, w);
   return l;
 }
@@ -190,7 +187,7 @@ typedef struct grouped_run {
   grouped_layout layout;
   size_t band_rows, bands;
   size_t slice_units, slices;
-  int32_t first[LINE_FLOATS]; /* as in grouped_pixels */
+  int32_t first[KERNEL_LINE]; /* as in grouped_pixels */
 } grouped_run;
 
 /* Set the first input channel of each lane's group. */

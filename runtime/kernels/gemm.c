@@ -22,7 +22,6 @@ enum {
   /* weights up to this size stay in L2 from one task to the next */
   CACHED_BYTES = 256 * 1024,
   TASKS_PER_THREAD = 4, /* enough to balance threads of different speeds */
-  LINE = 16,            /* floats of a cache line */
   MIN_GROUP = 4         /* output channels: the shortest vector of all sets */
 };
 
@@ -111,7 +110,7 @@ static size_t task_rows(const plan_op *op, size_t tile) {
  * follow a table and the sums of a panel, whole lines. */
 static size_t table_floats(const kernel_call *call, size_t rows) {
   const size_t pointers = is_pointwise(call->op) ? 0 : count_taps(call->op) * rows;
-  return round_up(pointers * sizeof(float *) / sizeof(float), LINE);
+  return round_up(pointers * sizeof(float *) / sizeof(float), KERNEL_LINE);
 }
 
 static size_t thread_floats(const kernel_call *call) {

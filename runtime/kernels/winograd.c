@@ -23,7 +23,7 @@ enum {
   SHARED_PRODUCTS = 8000000,
   PHASES = 4, /* even and odd rows, even and odd columns */
   MAX_STEM_CHANNELS = 4,
-  STEM_PIXEL = TILE_LINE
+  STEM_PIXEL = KERNEL_LINE
 };
 
 _Static_assert(2 * MAX_STEM_CHANNELS * sizeof(float) <= SIMD_MAX_BYTES,
@@ -142,7 +142,7 @@ static resnet_status pack_winograd(plan_op *op, memory *m, resnet_error *error) 
 
 /* ---- running ---- */
 
-static size_t whole_lines(size_t floats) { return round_up(floats, TILE_LINE); }
+static size_t whole_lines(size_t floats) { return round_up(floats, KERNEL_LINE); }
 
 /* Return the floats of one tile's transformed inputs and products at one point. */
 static size_t tile_floats(const plan_op *op) {
@@ -192,9 +192,9 @@ static void copy_pair(const float *line, size_t w, size_t c, size_t first, float
 /* Copy one row of `split` from two rows inside the image. All copies have a constant
  * size, so each is one or two instructions; they copy some floats too many. */
 static void copy_whole_row(const float *even, const float *odd, size_t c, size_t n, float *split) {
-  static const float zeros[TILE_LINE / 2];
+  static const float zeros[KERNEL_LINE / 2];
   for (size_t i = 0; i < n; i++, even += 2 * c, odd += 2 * c, split += STEM_PIXEL) {
-    memcpy(split + TILE_LINE / 2, zeros, sizeof zeros);
+    memcpy(split + KERNEL_LINE / 2, zeros, sizeof zeros);
     memcpy(split, even, 2 * MAX_STEM_CHANNELS * sizeof *split);
     memcpy(split + 2 * c, odd, 2 * MAX_STEM_CHANNELS * sizeof *split);
   }

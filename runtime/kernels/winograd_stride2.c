@@ -109,7 +109,7 @@ static simd_stride2_place place_in(layout l, float *floats, size_t tile) {
 static size_t block_tiles_stride2(const plan_op *op) {
   const size_t products = STRIDE2_MATRICES + STRIDE2_PIXELS; /* no fewer than 81 */
   const size_t tile =
-      products * sizeof(float) * (round_up(op->in.c, TILE_LINE) + round_up(op->shape.c, TILE_LINE));
+      products * sizeof(float) * (kernel_pixel_floats(op) + round_up(op->shape.c, KERNEL_LINE));
   const size_t tiles = BLOCK_BYTES / tile / MIN_BLOCK * MIN_BLOCK;
   return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
 }
@@ -120,11 +120,11 @@ typedef struct stride2_task {
 } stride2_task;
 
 static layout input_layout(const plan_op *op) {
-  return (layout){round_up(op->in.c, TILE_LINE), block_tiles_stride2(op)};
+  return (layout){kernel_pixel_floats(op), block_tiles_stride2(op)};
 }
 
 static layout product_layout(const plan_op *op) {
-  return (layout){round_up(op->shape.c, TILE_LINE), block_tiles_stride2(op)};
+  return (layout){round_up(op->shape.c, KERNEL_LINE), block_tiles_stride2(op)};
 }
 
 static size_t block_floats_stride2(const plan_op *op) {

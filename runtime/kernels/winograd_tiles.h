@@ -5,15 +5,12 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_TILES_H
 #define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_TILES_H
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/workspace.h"
 
 enum {
-  TILE_LINE = 16, /* floats of a cache line, and at least those of any vector */
   /* floats between matrices, which would otherwise share the same sets of a cache */
-  TILE_SKEW = TILE_LINE
+  TILE_SKEW = KERNEL_LINE
 };
-
-_Static_assert(TILE_LINE * sizeof(float) >= SIMD_MAX_BYTES, "rows are whole vectors");
 
 /* The place of a tile's first output. */
 typedef struct winograd_tile {

@@ -1,8 +1,6 @@
 #include "runtime/kernels/workspace.h"
 
-enum { LINE = 16 /* floats of a cache line */ };
-
-size_t kernel_pixel_floats(const plan_op *op) { return round_up(op->in.c, LINE); }
+size_t kernel_pixel_floats(const plan_op *op) { return round_up(op->in.c, KERNEL_LINE); }
 
 resnet_status kernel_size_workspace(kernel_call *call, size_t shared, size_t each,
                                     resnet_error *error) {
