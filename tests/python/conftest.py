@@ -94,9 +94,9 @@ def small_net(tmp_path_factory) -> Path:
     )
 
 
-unsanitized = pytest.mark.skipif(
-    "san" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer takes time and memory of its own"
-)
+SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")
+
+unsanitized = pytest.mark.skipif(SANITIZED, reason="a sanitizer takes time and memory of its own")
 
 
 def measured(capsys: pytest.CaptureFixture, text: str) -> None:

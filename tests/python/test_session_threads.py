@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_net, measured, unsanitized
+from conftest import SANITIZED, made_net, measured, unsanitized
 from quiet import expect_time
 from scores import CAT, images
 
@@ -247,7 +247,7 @@ sys.exit(status != 0)
 # them: opening a session there waits for ever, in 1 of some 50 forks. Without it, none of
 # 1,800 did.
 unsanitized_fork = pytest.mark.skipif(
-    "san" in os.environ.get("LD_PRELOAD", ""),
+    SANITIZED,
     reason="a sanitizer's own locks do not outlive a fork beside other threads",
 )
 
